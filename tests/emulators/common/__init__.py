@@ -1,0 +1,1 @@
+"""What every emulator shares: server, faults, journal, clock, certificates and admin face."""
