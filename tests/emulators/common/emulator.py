@@ -7,6 +7,7 @@ import tempfile
 import threading
 import uuid
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 
 from emulators.common.admin import AdminFace
 from emulators.common.certs import CertificateFactory
@@ -149,6 +150,8 @@ class Emulator:
         if "contentType" in kinds:
             response.headers["Content-Type"] = kinds["contentType"].contentType
         response.cut = "cut" in kinds
+        # Clients measure their clock against this header, so it shows the emulated time.
+        response.headers.setdefault("Date", format_datetime(self.clock.now(), usegmt=True))
         return response
 
     def _failed(self, call: Call, fault: Fault) -> Response:
