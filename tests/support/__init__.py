@@ -1,0 +1,1 @@
+"""What the tests against real components stand on: processes, certificates, and hosts with sshd and nginx."""
