@@ -54,12 +54,18 @@ def current_account(home: Path, password: str | None) -> Account:
 
 
 def plain_account(name: str, home: Path, password: str | None, sudo: bool) -> Account:
-    """A user without privileges who exists nowhere else."""
+    """A user without privileges who exists nowhere else. Raises RuntimeError where this process is not root."""
+    _require_root()
     if any(entry.pw_name == name for entry in pwd.getpwall()):
         raise ValueError(f"the account {name} exists on this machine; take another name for the test's")
     taken = {entry.pw_uid for entry in pwd.getpwall()}
     uid = next(candidate for candidate in range(_FIRST_UID, _FIRST_UID + 1000) if candidate not in taken)
     return Account(name, uid, uid, home, password, sudo)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise RuntimeError("an account of its own or a password for a host takes root: run these tests as root")
 
 
 def root_is_locked() -> bool:
@@ -76,8 +82,7 @@ def namespace_command(overlay: Path, account: Account) -> list[str]:
 
     Raises RuntimeError where this process may not make mount namespaces.
     """
-    if os.geteuid() != 0:
-        raise RuntimeError("an account of its own or a password for a host takes root: run these tests as root")
+    _require_root()
     probe = subprocess.run(
         [program("unshare"), "--mount", "--propagation", "private", "true"], capture_output=True, text=True
     )

@@ -340,10 +340,12 @@ class Host:
         return nginx_module.openssl_served(self.address, self.tls_port, server_name or self.names[0])[0]
 
     def wait_served(self, sha256: str, server_name: str | None = None, deadline: float = 10.0) -> None:
-        """Waits until clients get this leaf: nginx answers a reload before its new workers do."""
+        """Waits until this leaf is what clients get, and nothing else any more."""
+        nginx = self._nginx()
         wait_until(
-            lambda: self.served(server_name) == sha256, f"{self.endpoint} to serve {sha256[:16]}…",
-            deadline, evidence=self.nginx_log,
+            # In this order: once the new leaf was seen, a single worker can only be the new one.
+            lambda: self.served(server_name) == sha256 and nginx.accepting_workers() == 1,
+            f"{self.endpoint} to serve {sha256[:16]}…", deadline, evidence=self.nginx_log,
         )
 
 

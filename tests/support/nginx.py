@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from support.pki import leaf_sha256
-from support.processes import program, start, stop, wait_until
+from support.processes import command_line, descendants, program, start, stop, wait_until
 
 _CONFIG = """\
 daemon off;
@@ -114,12 +114,18 @@ class NginxServer:
         else:
             path.write_text(text)
 
+    def accepting_workers(self) -> int:
+        """Workers that take new connections. For a tenth of a second and more after a reload those of the old
+        configuration do as well as the new ones, and a client may meet either."""
+        titles = [command_line(pid) for pid in descendants(self.pid)] if self.running else []
+        return titles.count("nginx: worker process")
+
     def log(self) -> str:
         return (self.prefix / "logs/error.log").read_text(errors="replace")
 
     def reloads(self) -> int:
         """How often the master was asked to read its configuration again."""
-        return self.log().count("reconfiguring")
+        return self.log().count("(SIGHUP) received")
 
 
 def served(address: str, port: int, server_name: str | None, timeout: float = 5.0) -> str:
