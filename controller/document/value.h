@@ -59,10 +59,12 @@ class Value {
     const Value* find(std::string_view field) const;
     Value* find(std::string_view field);
 
-    /// Sets a field, replacing one of that name; makes an object of a null.
+    /// Sets a field, replacing one of that name; makes an object of a null. Returns this value, so that calls chain.
+    /// Precondition: isNull() or isObject().
     Value& set(std::string field, Value value);
+    /// Takes a field out; nothing happens where there is none.
     void remove(std::string_view field);
-    /// Adds an item; makes a list of a null.
+    /// Adds an item; makes a list of a null. Precondition: isNull() or isList().
     void push(Value item);
     List& list();      ///< precondition: isList()
     Object& object();  ///< precondition: isObject()
@@ -72,6 +74,10 @@ class Value {
 
     const Position& position() const { return position_; }
     void setPosition(Position position) { position_ = position; }
+
+    /// What kind of value it is, for messages: "null", "a boolean", "an integer", "a number", "a string", "a list",
+    /// "an object".
+    std::string_view kindName() const;
 
     /// Equality of content; positions and the order of fields do not count. 1 and 1.0 are equal.
     bool operator==(const Value& other) const;
