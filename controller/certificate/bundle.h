@@ -15,20 +15,23 @@ namespace certbinder::certificate {
 /// `shared_ptr<const Bundle>`.
 struct Bundle {
     CertificateInfo leaf;
-    std::string chainPem;        ///< leaf, then intermediates; 64 columns, one newline between blocks and at the end
+    std::string chainPem;         ///< leaf, then intermediates; 64 columns, one newline between blocks and at the end
     std::size_t chainLength = 0;  ///< certificates in chainPem
-    base::SecretBytes keyPem;    ///< PKCS#8, unencrypted
-    bool rsa = false;            ///< whether the key is RSA, the only kind that classic SLB takes
+    base::SecretBytes keyPem;     ///< PKCS#8, unencrypted
+    bool rsa = false;             ///< whether the key is RSA, the only kind that classic SLB takes
 };
 
 inline constexpr std::size_t kMostPemBytes = 512 * 1024;  ///< of a certificate file or a key; more is refused unread
+inline constexpr std::size_t kMostPemBlocks = 64;         ///< in it; likewise
 
 /// Puts order into what people and clouds hand over, or says what is wrong with it. Takes PEM with a BOM, CRLF, blank
 /// or missing lines, text around and between blocks, blocks in any order, the key as PKCS#1, PKCS#8 or SEC1 (also
 /// behind EC PARAMETERS). The leaf is the certificate that the key belongs to; the chain is linked by issuer and
-/// signature from it; doubles, a self-signed root, expired intermediates and strangers are dropped.
-/// Reasons: kInvalidCertificate (nothing that parses, encrypted key, chain that does not link), kKeyMismatch,
-/// kKeyNotExportable (no key at all).
+/// signature from it; doubles, a self-signed root, intermediates not valid at `now` and strangers are dropped. Of
+/// several certificates for the key a valid one wins, then one of an authority over a self-signed one, then the newest.
+/// An intermediate that is missing is no error here (checkTrust tells); neither are the leaf's dates (checkDates).
+/// Reasons: kInvalidCertificate (nothing that parses, too much of it, a key that is encrypted or cannot serve TLS),
+/// kKeyMismatch (also: a damaged key), kKeyNotExportable (no key at all).
 base::Expected<Bundle> makeBundle(std::string_view certificatePem, const base::SecretBytes& keyPem, base::WallTime now);
 
 /// The certificates of a PEM text without a key, in the order of the text. Reason kInvalidCertificate.
