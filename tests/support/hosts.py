@@ -285,7 +285,8 @@ class Host:
     def install_plain(self, certificate_pem: str, key_pem: str) -> None:
         """Puts the pair in place as a person would: two plain files. No reload."""
         self.certificate_path.parent.mkdir(parents=True, exist_ok=True)
-        for path, text, mode in ((self.certificate_path, certificate_pem, 0o644), (self.private_key_path, key_pem, 0o600)):
+        pair = ((self.certificate_path, certificate_pem, 0o644), (self.private_key_path, key_pem, 0o600))
+        for path, text, mode in pair:
             path.unlink(missing_ok=True)
             path.touch(mode)
             path.chmod(mode)

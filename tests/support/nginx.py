@@ -61,10 +61,10 @@ class NginxServer:
             (prefix / folder).mkdir(parents=True)
         servers = "".join(
             _SERVER.format(
-                address=address, port=port, name=name, default=" default_server" if first else "",
+                address=address, port=port, name=name, default=" default_server" if index == 0 else "",
                 certificate=certificate, key=private_key,
             )
-            for first, name in ((index == 0, name) for index, name in enumerate(names))
+            for index, name in enumerate(names)
         )
         user = "user root;" if os.geteuid() == 0 else ""
         (prefix / "conf/nginx.conf").write_text(_CONFIG.format(user=user, servers=servers))

@@ -8,7 +8,16 @@ from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from emulators.common.certs import KINDS, CertificateFactory, Issued, KeyPool, PrivateKey, cert_pem, fingerprint, key_pem
+from emulators.common.certs import (
+    KINDS,
+    CertificateFactory,
+    Issued,
+    KeyPool,
+    PrivateKey,
+    cert_pem,
+    fingerprint,
+    key_pem,
+)
 
 __all__ = [
     "KINDS",

@@ -15,7 +15,7 @@ from pathlib import Path
 from support import ssh_keys
 from support.accounts import Account, namespace_command, root_is_locked
 from support.processes import program, start, stop, wait_until
-from support.ssh_keys import SshKey, client_key, hashed_name, known_hosts_name
+from support.ssh_keys import SshKey, hashed_name, known_hosts_name
 
 _SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -33,7 +33,8 @@ exec {server} -e -l DEBUG3 2>>'{log}'
 """
 
 _ATTEMPT = re.compile(
-    r"^(?P<result>Accepted|Failed) (?P<method>\S+) for (?:invalid user )?(?P<user>\S+) from \S+ port \d+ ssh2(?:: (?P<key>.*))?$"
+    r"^(?P<result>Accepted|Failed) (?P<method>\S+) for (?:invalid user )?(?P<user>\S+)"
+    r" from \S+ port \d+ ssh2(?:: (?P<key>.*))?$"
 )
 
 
@@ -287,6 +288,3 @@ class SshServer:
         if self._process is None:
             raise RuntimeError("sshd is not running")
         os.kill(self._process.pid, number)
-
-
-__all__ = ["AuthAttempt", "SshServer", "client_key", "openssh_version"]
