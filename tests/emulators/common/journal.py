@@ -16,7 +16,7 @@ _PEM_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z
 # Letters and digits of a name in lower case, so that private_key, PrivateKey and privateKey are one.
 _SECRET_NAMES = {
     "privatekey", "encprivatekey", "password", "secret", "secretkey", "accesskeysecret",
-    "secretaccesskey", "securitytoken", "assertion", "serverprivatekey",
+    "secretaccesskey", "securitytoken", "assertion", "idtoken", "serverprivatekey",
 }
 
 
@@ -26,6 +26,10 @@ def _is_secret(name: str) -> bool:
 
 def _clean(value: object) -> object:
     if isinstance(value, dict):
+        # IAM's `{"id_token": {"id": …}}` and `{"token": {"id": …}}`: there the id is the secret.
+        for name in ("id_token", "token"):
+            if isinstance(value.get(name), dict) and "id" in value[name]:
+                value = {**value, name: {**value[name], "id": REMOVED}}
         # An object under a secret's name (IAM's `password` holds the user) is looked into, not removed.
         return {
             name: REMOVED if _is_secret(name) and not isinstance(entry, (dict, list)) else _clean(entry)

@@ -55,6 +55,8 @@ class ExportBehaviour:
 
 def parse_behaviour(value: dict[str, Any], present: ExportBehaviour) -> ExportBehaviour:
     known = {f.name for f in fields(ExportBehaviour)}
+    if not isinstance(value, dict):
+        raise AdminError(400, "export behaviour is an object")
     for name, entry in value.items():
         if name not in known:
             raise AdminError(400, f"unknown export behaviour {name!r}; known are {', '.join(sorted(known))}")

@@ -14,10 +14,12 @@ from emulators.common.emulator import Call, Emulator
 from emulators.common.faults import Fault
 from emulators.common.http_server import Request, Response
 from emulators.huawei.access import DOMAIN_ID, Access, Caller, describe_key, describe_user
+from emulators.huawei.ambient import Ambient
 from emulators.huawei.certificates import Certificate, Store
+from emulators.huawei.deploy import Deployments
 from emulators.huawei.errors import ApiError, IamError, error_response, iam_error_response
 from emulators.huawei.iam import Iam
-from emulators.huawei.scm import Scm, Switches
+from emulators.huawei.scm import Scm
 
 _CERTIFICATE = r"/v3/scm/certificates/(?P<certificate_id>[^/]+)"
 
@@ -30,11 +32,22 @@ OPERATIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ExportCertificate": ("POST", _CERTIFICATE + "/export", ("scm:cert:download", "scm:cert:export")),
     "PushCertificate": ("POST", _CERTIFICATE + "/push", ("scm:cert:push",)),
     "BatchPushCertificate": ("POST", _CERTIFICATE + "/batch-push", ("scm:cert:push",)),
+    "DeployCertificate": ("POST", _CERTIFICATE + "/deploy", ("scm:cert:deployResources",)),
+    "ListDeployedResources": ("POST", r"/v3/scm/deployed-resources", ("scm:cert:list",)),
     "DeleteCertificate": ("DELETE", _CERTIFICATE, ("scm:cert:delete",)),
     "CreateToken": ("POST", r"/v3/auth/tokens", ()),
     "ListProjects": ("GET", r"/v3/projects", ()),
     "ListDomains": ("GET", r"/v3/auth/domains", ()),
+    "GetCallerIdentity": ("GET", r"/v5/caller-identity", ()),
+    "CreateTokenByIdToken": ("POST", r"/v3\.0/OS-AUTH/id-token/tokens", ()),
+    "CreateSecurityToken": ("POST", r"/v3\.0/OS-CREDENTIAL/securitytokens", ()),
+    "AssumeAgencyWithOidc": ("POST", r"/v5/agencies/assume-with-oidc", ()),
+    "MetadataToken": ("PUT", r"/meta-data/latest/api/token", ()),
+    "MetadataCredentials": ("GET", r"/openstack/latest/securitykey", ()),
+    "PodIdentity": ("POST", r"/pod-identity/credentials", ()),
 }
+# Calls that refuse in IAM's shape: an object `error`.
+_IAM_SHAPE = ("CreateToken", "CreateTokenByIdToken", "CreateSecurityToken", "AssumeAgencyWithOidc")
 _ROUTES = [(name, method, re.compile(path)) for name, (method, path, _) in OPERATIONS.items()]
 
 
@@ -51,10 +64,20 @@ class HuaweiEmulator(Emulator):
         self.store = Store(self.clock, self.certificates)
         self.scm = Scm(self.clock, self.store, self.access)
         self.iam = Iam(self.access)
+        self.ambient = Ambient(self.clock, self.access)
+        self.deployments = Deployments(self.store)
+        # Calls that establish who the caller is, and so have no caller yet.
+        self._open_calls: dict[str, Callable[[Call], Response]] = {
+            "CreateToken": self.iam.create_token, "CreateTokenByIdToken": self.ambient.token_by_id_token,
+            "CreateSecurityToken": self.ambient.security_token, "AssumeAgencyWithOidc": self.ambient.assume_with_oidc,
+            "MetadataToken": self.ambient.metadata_token, "MetadataCredentials": self.ambient.metadata_credentials,
+            "PodIdentity": self.ambient.pod_identity,
+        }
         self._calls: dict[str, Callable[[Call], Response]] = {
             "ListCertificates": self.scm.list_certificates, "ImportCertificate": self.scm.import_certificate,
             "ShowCertificate": self.scm.show_certificate, "ExportCertificate": self.scm.export_certificate,
             "PushCertificate": self.scm.push_certificate, "BatchPushCertificate": self.scm.batch_push_certificate,
+            "DeployCertificate": self.deployments.deploy, "ListDeployedResources": self.deployments.list_deployed,
             "DeleteCertificate": self.scm.delete_certificate, "ListProjects": self.iam.list_projects,
         }
 
@@ -67,7 +90,10 @@ class HuaweiEmulator(Emulator):
             if match is not None and method == request.method:
                 call.operation, call.params = name, match.groupdict()
                 break
-        call.auth_kind, call.key_id = self.access.describe(request)
+        if call.operation == "PodIdentity":
+            call.auth_kind = "podIdentity"
+        else:
+            call.auth_kind, call.key_id = self.access.describe(request)
         return call
 
     def answer(self, call: Call) -> Response:
@@ -83,8 +109,8 @@ class HuaweiEmulator(Emulator):
     def _answer(self, call: Call) -> Response:
         if call.operation == "Unknown":
             raise ApiError("APIGW.0101")
-        if call.operation == "CreateToken":
-            return self.iam.create_token(call)
+        if call.operation in self._open_calls:
+            return self._open_calls[call.operation](call)
         caller = self._authenticated(call)
         self._check_scope(call, caller)
         needed = OPERATIONS[call.operation][2]
@@ -92,6 +118,8 @@ class HuaweiEmulator(Emulator):
             raise ApiError("SCM.4002", f"({needed[0]})", self.scm.switches.permissionStatus)
         if call.operation == "ListDomains":
             return self.iam.list_domains(caller)
+        if call.operation == "GetCallerIdentity":
+            return self.ambient.caller_identity(caller)
         return self._calls[call.operation](call)
 
     def _authenticated(self, call: Call) -> Caller:
@@ -134,7 +162,7 @@ class HuaweiEmulator(Emulator):
         return self._finished(call, response)
 
     def failure(self, call: Call, fault: Fault) -> Response:
-        if call.operation == "CreateToken" and fault.code is None:
+        if call.operation in _IAM_SHAPE and fault.code is None:
             call.error_code = str(fault.status)
             return self._finished(call, iam_error_response(IamError(fault.status, fault.message or "Fault as ordered.")))
         code = fault.code or ("SCM.0007" if fault.status == 500 else "APIGW.0201")
@@ -179,7 +207,8 @@ class HuaweiEmulator(Emulator):
         admin.route("GET", "/admin/certificates", lambda call: {"certificates": [self.describe(c) for c in store.all()]})
         admin.route("DELETE", one, self._delete_certificate)
         admin.route("GET", "/admin/switches", lambda call: asdict(self.scm.switches))
-        admin.route("POST", "/admin/switches", self._set_switches)
+        admin.route("POST", "/admin/switches", lambda call: _set_fields(self.scm.switches, call.object()))
+        admin.route("POST", "/admin/resources", lambda call: self.deployments.add(call.object()))
         self._add_access_routes(admin)
 
     def _add_access_routes(self, admin: AdminFace) -> None:
@@ -195,6 +224,8 @@ class HuaweiEmulator(Emulator):
         admin.route("POST", "/admin/agencies", lambda call: access.put_agency(call.object()))
         for kind in ("keys", "users", "agencies"):
             admin.route("DELETE", f"/admin/{kind}/{{name}}", lambda call, kind=kind: access.remove(kind, call.params["name"]))
+        admin.route("GET", "/admin/workload", lambda call: asdict(self.ambient.workload))
+        admin.route("POST", "/admin/workload", lambda call: _set_fields(self.ambient.workload, call.object()))
         admin.route("POST", "/admin/tokens/expire", lambda call: {"tokens": access.expire_tokens()})
         admin.route("POST", "/admin/tokens/forget", lambda call: {"tokens": access.forget_tokens()})
         admin.route("POST", "/admin/tokens/life", token_life)
@@ -203,15 +234,18 @@ class HuaweiEmulator(Emulator):
         if not self.store.delete(call.params["id"]):
             raise AdminError(404, f"there is no certificate {call.params['id']}")
 
-    def _set_switches(self, call: AdminCall) -> Any:
-        present = self.scm.switches
-        known = {f.name: getattr(Switches(), f.name) for f in fields(Switches)}
-        for name, value in call.object().items():
-            if name not in known:
-                raise AdminError(400, f"unknown switch {name!r}; known are {', '.join(sorted(known))}")
-            number = isinstance(known[name], (int, float)) and not isinstance(known[name], bool)
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else type(value) is type(known[name])
-            if not fits:
-                raise AdminError(400, f"switch {name!r} has the wrong type")
-            setattr(present, name, value)
-        return asdict(present)
+
+def _set_fields(target: Any, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Sets fields of a dataclass by name; each keeps the type of its default."""
+    standard = type(target)()
+    known = {f.name: getattr(standard, f.name) for f in fields(target)}
+    for name, value in wanted.items():
+        if name not in known:
+            raise AdminError(400, f"unknown field {name!r}; known are {', '.join(sorted(known))}")
+        number = isinstance(known[name], (int, float)) and not isinstance(known[name], bool)
+        fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else type(value) is type(known[name])
+        if not fits:
+            raise AdminError(400, f"field {name!r} has the wrong type")
+    for name, value in wanted.items():
+        setattr(target, name, value)
+    return asdict(target)

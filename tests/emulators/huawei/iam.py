@@ -24,7 +24,7 @@ class Iam:
 
     def create_token(self, call: Call) -> Response:
         """201 with the token in X-Subject-Token; by password, or by an agency for a caller with a token."""
-        auth = _member(_json(call), "auth", dict)
+        auth = _member(iam_object(call), "auth", dict)
         identity = _member(auth, "identity", dict)
         methods = _member(identity, "methods", list)
         project = self._scope(auth)
@@ -84,7 +84,7 @@ class Iam:
     def _describe(self, user: str, token: Token, with_catalog: bool) -> dict[str, Any]:
         domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
         value: dict[str, Any] = {
-            "expires_at": _time(token.expires_at), "issued_at": _time(token.issued_at), "methods": list(token.methods),
+            "expires_at": iam_time(token.expires_at), "issued_at": iam_time(token.issued_at), "methods": list(token.methods),
             "user": {"domain": domain, "id": "", "name": user, "password_expires_at": ""},
             "roles": [{"id": "0", "name": action} for action in sorted(token.actions)],
         }
@@ -111,11 +111,13 @@ class Iam:
         return json_response(200, {"domains": domains, "links": {"self": "", "next": None, "previous": None}})
 
 
-def _time(moment: datetime) -> str:
+def iam_time(moment: datetime) -> str:
+    """UTC with microseconds, as IAM and STS write times."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _json(call: Call) -> dict[str, Any]:
+def iam_object(call: Call) -> dict[str, Any]:
+    """The request's JSON object; IamError when it is none."""
     try:
         value = json.loads(call.request.body)
     except ValueError as error:

@@ -193,7 +193,7 @@ class Scm:
 
     def export_certificate(self, call: Call) -> Response:
         if call.request.body.strip() not in (b"", b"{}"):
-            _body(call)
+            json_body(call)
         certificate = self._find(call)
         if certificate.material is None:
             raise ApiError("SCM.0010")
@@ -211,7 +211,7 @@ class Scm:
     # -- import -------------------------------------------------------------
 
     def import_certificate(self, call: Call) -> Response:
-        body = _body(call)
+        body = json_body(call)
         name = _text(body, "name", 255, required=True)
         if not _IMPORT_NAME.fullmatch(name):
             raise ApiError("SCM.0032")
@@ -253,7 +253,7 @@ class Scm:
     # -- push ---------------------------------------------------------------
 
     def push_certificate(self, call: Call) -> Response:
-        body = _body(call)
+        body = json_body(call)
         service = _text(body, "target_service", 64, required=True).upper()
         project = _text(body, "target_project", 255)
         self._pushable(call)
@@ -265,7 +265,7 @@ class Scm:
         return Response(204)
 
     def batch_push_certificate(self, call: Call) -> Response:
-        body = _body(call)
+        body = json_body(call)
         service = _text(body, "target_service", 64, required=True).upper()
         projects = body.get("target_projects")
         if not isinstance(projects, list) or not 1 <= len(projects) <= 10 or not all(isinstance(p, str) for p in projects):
@@ -304,7 +304,8 @@ def _flag(query: dict[str, str], name: str, default: bool) -> bool:
     return value.lower() == "true"
 
 
-def _body(call: Call) -> dict[str, Any]:
+def json_body(call: Call) -> dict[str, Any]:
+    """The request's JSON object; ApiError when it is none."""
     try:
         value = json.loads(call.request.body)
     except ValueError as error:
