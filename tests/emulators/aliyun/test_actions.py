@@ -9,6 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 LISTENER = {
     "ListenerPort": 443, "BackendServerPort": 80, "Bandwidth": 6, "HealthCheck": "off", "StickySession": "off",
@@ -70,10 +73,6 @@ def test_an_upload_is_described_as_documented(slb, factory):
 
 
 def test_a_certificate_without_names_has_no_list_of_names(slb, admin):
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
     key = rsa.generate_private_key(65537, 1024)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     leaf = (
