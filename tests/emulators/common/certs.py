@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import Sequence, Union
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-PrivateKey = Union[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey]
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 # kind of leaf -> how its key is written; "-pkcs8" forms begin with BEGIN PRIVATE KEY
 KINDS = ("rsa", "rsa-pkcs8", "ec", "ec-pkcs8", "ed25519")
@@ -122,9 +122,15 @@ def _general_name(name: str) -> x509.GeneralName:
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=True, content_commitment=False, key_encipherment=not authority,
-        data_encipherment=False, key_agreement=False, key_cert_sign=authority, crl_sign=authority,
-        encipher_only=False, decipher_only=False,
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=not authority,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
@@ -136,7 +142,7 @@ class CertificateFactory:
 
     def __init__(self, label: str = "Emulator", pool: KeyPool | None = None) -> None:
         self._pool = pool or _POOL
-        now = datetime.now(timezone.utc).replace(microsecond=0)
+        now = datetime.now(UTC).replace(microsecond=0)
         self._from, self._to = now - timedelta(days=3650), now + timedelta(days=7300)
         self._root_key = ec.generate_private_key(ec.SECP256R1())
         self.root = self._authority(f"{label} Root CA", self._root_key, None)
@@ -158,9 +164,12 @@ class CertificateFactory:
         signer_public = self._root_key.public_key()
         return (
             x509.CertificateBuilder()
-            .subject_name(_name(name)).issuer_name(parent).public_key(key.public_key())
+            .subject_name(_name(name))
+            .issuer_name(parent)
+            .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._from).not_valid_after(self._to)
+            .not_valid_before(self._from)
+            .not_valid_after(self._to)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None if issuer is None else 0), critical=True)
             .add_extension(_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -186,21 +195,30 @@ class CertificateFactory:
             raise ValueError("a certificate needs at least one name")
         if kind not in KINDS:
             raise ValueError(f"unknown kind of certificate {kind!r}; known are {', '.join(KINDS)}")
-        begin = (not_before or datetime.now(timezone.utc) - timedelta(hours=1)).replace(microsecond=0)
+        begin = (not_before or datetime.now(UTC) - timedelta(hours=1)).replace(microsecond=0)
         end = (not_after or begin + timedelta(days=DEFAULT_VALID_DAYS)).replace(microsecond=0)
         chosen = key or self._pool.take(kind)
         leaf = self._sign_leaf(names, chosen, begin, end)
         return Issued(
-            kind, tuple(names), leaf, chosen, cert_pem(leaf), key_pem(chosen, kind),
-            self.intermediate_pem, self.root_pem,
+            kind,
+            tuple(names),
+            leaf,
+            chosen,
+            cert_pem(leaf),
+            key_pem(chosen, kind),
+            self.intermediate_pem,
+            self.root_pem,
         )
 
     def _sign_leaf(self, names: Sequence[str], key: PrivateKey, begin: datetime, end: datetime) -> x509.Certificate:
         return (
             x509.CertificateBuilder()
-            .subject_name(_name(names[0])).issuer_name(self.intermediate.subject).public_key(key.public_key())
+            .subject_name(_name(names[0]))
+            .issuer_name(self.intermediate.subject)
+            .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(begin).not_valid_after(end)
+            .not_valid_before(begin)
+            .not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)

@@ -46,4 +46,5 @@ class AdminClient:
 
     def journal(self, **wanted: object) -> list[dict[str, Any]]:
         """The journal's entries whose fields equal what is wanted."""
-        return self.get("/admin/journal?" + urlencode(wanted))["entries"]
+        entries: list[dict[str, Any]] = self.get("/admin/journal?" + urlencode(wanted))["entries"]
+        return entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
     def now(self) -> datetime:
         with self._lock:
-            return datetime.now(timezone.utc) + self._offset
+            return datetime.now(UTC) + self._offset
 
     @property
     def offset_seconds(self) -> float:
@@ -33,7 +33,7 @@ class Clock:
     def set_now(self, moment: datetime) -> None:
         """Moves the clock so that it now shows `moment` (aware), and goes on from there."""
         with self._lock:
-            self._offset = moment - datetime.now(timezone.utc)
+            self._offset = moment - datetime.now(UTC)
 
     def text(self) -> str:
         return self.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -42,4 +42,4 @@ class Clock:
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time as an aware one; without a zone it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -8,6 +8,7 @@ import threading
 import uuid
 from dataclasses import dataclass, field
 from email.utils import format_datetime
+from typing import Self
 
 from emulators.common.admin import AdminFace
 from emulators.common.certs import CertificateFactory
@@ -99,7 +100,7 @@ class Emulator:
             self._directory.cleanup()
             self._directory = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -109,7 +110,7 @@ class Emulator:
     def _tls_files(self, host: str) -> tuple[str, str]:
         """A server certificate of an authority that serves nothing else."""
         own = CertificateFactory(f"{self.name.capitalize()} Endpoint")
-        leaf = own.issue(["localhost", "127.0.0.1", "::1"] + ([host] if host not in ("127.0.0.1", "localhost", "::1") else []), "ec")
+        leaf = own.issue(list(dict.fromkeys(["localhost", "127.0.0.1", "::1", host])), "ec")
         self._directory = tempfile.TemporaryDirectory(prefix=f"{self.name}-emulator-")
         paths = {}
         for file, text in (("ca.pem", own.root_pem), ("cert.pem", leaf.bundle_pem), ("key.pem", leaf.key_pem)):
@@ -127,9 +128,16 @@ class Emulator:
         faults = self.faults.take(call.operation)
         response = self._run(call, faults)
         self.journal.record(
-            request, call.operation, 0 if response.drop else response.status, self.clock.text(),
-            authKind=call.auth_kind, keyId=call.key_id, errorCode=call.error_code,
-            requestId=call.request_id, changed=call.changed, faults=[f.kind for f in faults],
+            request,
+            call.operation,
+            0 if response.drop else response.status,
+            self.clock.text(),
+            authKind=call.auth_kind,
+            keyId=call.key_id,
+            errorCode=call.error_code,
+            requestId=call.request_id,
+            changed=call.changed,
+            faults=[f.kind for f in faults],
         )
         return response
 

@@ -61,9 +61,18 @@ class Fault:
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "operation": (str,), "kind": (str,), "times": (int, type(None)), "every": (int,), "skip": (int,),
-    "seconds": (int, float), "status": (int,), "html": (bool,), "body": (str, type(None)),
-    "code": (str, type(None)), "message": (str, type(None)), "retryAfter": (str, int, type(None)),
+    "operation": (str,),
+    "kind": (str,),
+    "times": (int, type(None)),
+    "every": (int,),
+    "skip": (int,),
+    "seconds": (int, float),
+    "status": (int,),
+    "html": (bool,),
+    "body": (str, type(None)),
+    "code": (str, type(None)),
+    "message": (str, type(None)),
+    "retryAfter": (str, int, type(None)),
     "contentType": (str,),
 }
 

@@ -14,8 +14,9 @@ import ssl
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Mapping
+from typing import Any
 
 MAX_BODY = 16 * 1024 * 1024
 
@@ -83,7 +84,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # An idle keep-alive connection must not hold its thread for ever.
     timeout = 120
-    server: "HttpServer"
+    server: HttpServer
 
     def setup(self) -> None:
         context = self.server.tls
@@ -216,7 +217,7 @@ class HttpServer(socketserver.ThreadingTCPServer):
     @property
     def address(self) -> str:
         """`host:port` as a client writes it."""
-        host, port = self.server_address[:2]
+        host, port = str(self.server_address[0]), self.server_address[1]
         return f"{host}:{port}"
 
     @property
@@ -248,7 +249,7 @@ class HttpServer(socketserver.ThreadingTCPServer):
         with self._open_lock:
             self._open[client] = connection
 
-    def process_request_thread(self, request: socket.socket, client_address: object) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         self.replace_connection(client_address, request)
         try:
             super().process_request_thread(request, client_address)

@@ -15,8 +15,17 @@ REMOVED = "[removed]"
 _PEM_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S)
 # Letters and digits of a name in lower case, so that private_key, PrivateKey and privateKey are one.
 _SECRET_NAMES = {
-    "privatekey", "encprivatekey", "password", "secret", "secretkey", "accesskeysecret",
-    "secretaccesskey", "securitytoken", "assertion", "idtoken", "serverprivatekey",
+    "privatekey",
+    "encprivatekey",
+    "password",
+    "secret",
+    "secretkey",
+    "accesskeysecret",
+    "secretaccesskey",
+    "securitytoken",
+    "assertion",
+    "idtoken",
+    "serverprivatekey",
 }
 
 

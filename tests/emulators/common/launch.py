@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
-from typing import Callable
+from collections.abc import Callable
 
 from emulators.common.emulator import Emulator
 

@@ -13,7 +13,7 @@ import textwrap
 import threading
 import time
 import urllib.request
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -36,7 +36,9 @@ class Counter(Emulator):
 
     def answer(self, call: Call):
         self.value += 1
-        return json_response(200, {"value": self.value, "path": call.request.raw_path, "host": call.request.header("host")})
+        return json_response(
+            200, {"value": self.value, "path": call.request.raw_path, "host": call.request.header("host")}
+        )
 
     def throttled(self, call: Call, fault):
         return json_response(429, {"code": "Throttling"}, {"Retry-After": fault.retryAfter or "1"})
@@ -85,7 +87,9 @@ def test_a_connection_is_kept_and_the_target_arrives_raw(emulator):
 
 def test_a_chunked_body_is_joined(emulator):
     connection = http.client.HTTPConnection(emulator.server.address, timeout=5)
-    connection.request("POST", "/op", iter([b'{"a"', b":1}"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    connection.request(
+        "POST", "/op", iter([b'{"a"', b":1}"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
+    )
     assert connection.getresponse().status == 200
     assert emulator.journal.entries()[0]["body"] == '{"a": 1}'
     connection.close()
@@ -123,18 +127,33 @@ def test_a_cut_body_ends_early(emulator):
 
 
 def test_a_slow_answer_and_a_wrong_content_type_combine(emulator):
-    admin(emulator, "POST", "/admin/faults", [
-        {"kind": "slow", "seconds": 0.05, "times": 1}, {"kind": "contentType", "contentType": "text/plain", "times": 1},
-    ])
+    admin(
+        emulator,
+        "POST",
+        "/admin/faults",
+        [
+            {"kind": "slow", "seconds": 0.05, "times": 1},
+            {"kind": "contentType", "contentType": "text/plain", "times": 1},
+        ],
+    )
     begin = time.monotonic()
     _, headers, _ = get(emulator, "/op")
     assert time.monotonic() - begin >= 0.05
     assert headers["Content-Type"] == "text/plain"
 
 
-@pytest.mark.parametrize("wrong", [
-    {"kind": "none"}, {"times": 0}, {"every": 0}, {"status": 99}, {"colour": 1}, {"times": "2"}, 5,
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "none"},
+        {"times": 0},
+        {"every": 0},
+        {"status": 99},
+        {"colour": 1},
+        {"times": "2"},
+        5,
+    ],
+)
 def test_a_wrong_fault_is_refused(wrong):
     with pytest.raises(FaultError):
         parse_fault(wrong)
@@ -169,7 +188,7 @@ def test_the_clock_moves_on_demand(emulator):
     admin(emulator, "POST", "/admin/clock", {"offsetSeconds": 3600})
     _, value = admin(emulator, "POST", "/admin/clock", {"advanceSeconds": 60})
     assert value["offsetSeconds"] == 3660
-    assert emulator.clock.now() - datetime.now(timezone.utc) > timedelta(minutes=60)
+    assert emulator.clock.now() - datetime.now(UTC) > timedelta(minutes=60)
     admin(emulator, "POST", "/admin/clock", {"now": "2031-01-02T03:04:05Z"})
     assert emulator.clock.text().startswith("2031-01-02T03:04:")
 
@@ -177,12 +196,15 @@ def test_the_clock_moves_on_demand(emulator):
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n"
 
 
-@pytest.mark.parametrize("body,kind", [
-    (json.dumps({"private_key": "MHc=", "name": "n"}), "application/json"),
-    (json.dumps({"a": [{"anything": PEM}], "name": "n"}), "application/json"),
-    ("name=n&PrivateKey=MHc%3D", "application/x-www-form-urlencoded"),
-    ("name=n " + PEM, "text/plain"),
-])
+@pytest.mark.parametrize(
+    "body,kind",
+    [
+        (json.dumps({"private_key": "MHc=", "name": "n"}), "application/json"),
+        (json.dumps({"a": [{"anything": PEM}], "name": "n"}), "application/json"),
+        ("name=n&PrivateKey=MHc%3D", "application/x-www-form-urlencoded"),
+        ("name=n " + PEM, "text/plain"),
+    ],
+)
 def test_key_material_is_cut_out_of_bodies(body, kind):
     clean = redact_body(body.encode(), kind)
     assert "MHc" not in clean and "[removed]" in clean and "n" in clean
@@ -208,7 +230,7 @@ def test_every_kind_of_certificate_has_its_own_key_and_form(kind):
 
 
 def test_validity_is_chosen_freely():
-    begin, end = datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2020, 2, 1, tzinfo=timezone.utc)
+    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 2, 1, tzinfo=UTC)
     issued = CertificateFactory().issue(["old.example"], "ec", begin, end)
     assert (issued.not_before, issued.not_after) == (begin, end)
 
@@ -241,7 +263,8 @@ def start(tmp_path, parent: bool = False):
         """)
     process = subprocess.Popen(
         [sys.executable, "-c", code] + ([] if parent else ["--announce", str(file), "--tls"]),
-        stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     wait_for(file.exists)
     return process, json.loads(file.read_text())

@@ -8,9 +8,10 @@ import hashlib
 import os
 import secrets
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Iterable
+from typing import Any
 
 from emulators.common.admin import AdminError
 from emulators.common.clock import Clock
@@ -148,10 +149,12 @@ class Access:
     # -- tokens -------------------------------------------------------------
 
     def check_password(self, name: str, password: str, domain: str) -> User | None:
+        """The user, when name, password and account are right and the user is enabled."""
         with self._lock:
             user = self.users.get(name)
-            right = user is not None and secrets.compare_digest(user.password.encode(), password.encode())
-            return user if right and user.enabled and domain in (DOMAIN_NAME, DOMAIN_ID) else None
+            if user is None or not user.enabled or domain not in (DOMAIN_NAME, DOMAIN_ID):
+                return None
+            return user if secrets.compare_digest(user.password.encode(), password.encode()) else None
 
     def new_token(self, user: str, actions: Iterable[str], project: str | None, method: str) -> tuple[str, Token]:
         now = self._clock.now()
@@ -227,8 +230,8 @@ class Access:
 
     def remove(self, kind: str, name: str) -> None:
         with self._lock:
-            table: dict[str, Any] = {"keys": self.keys, "users": self.users, "agencies": self.agencies}[kind]
-            if table.pop(name, None) is None:
+            tables: dict[str, dict[str, Any]] = {"keys": self.keys, "users": self.users, "agencies": self.agencies}
+            if tables[kind].pop(name, None) is None:
                 raise AdminError(404, f"there is no {name} in {kind}")
             if kind == "users":
                 self.forget_tokens(name)
@@ -248,15 +251,21 @@ class Access:
 
 def describe_key(key: Key) -> dict[str, Any]:
     return {
-        "ak": key.ak, "sk": key.sk, "actions": sorted(key.actions), "securityToken": key.security_token,
+        "ak": key.ak,
+        "sk": key.sk,
+        "actions": sorted(key.actions),
+        "securityToken": key.security_token,
         "expiresAt": key.expires_at.isoformat() if key.expires_at else None,
     }
 
 
 def describe_user(user: User) -> dict[str, Any]:
     return {
-        "name": user.name, "password": user.password, "id": user.id,
-        "actions": sorted(user.actions), "enabled": user.enabled,
+        "name": user.name,
+        "password": user.password,
+        "id": user.id,
+        "actions": sorted(user.actions),
+        "enabled": user.enabled,
     }
 
 

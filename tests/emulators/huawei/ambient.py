@@ -82,9 +82,17 @@ class Ambient:
         seconds = _seconds(asked.get("duration_seconds", 900), 900, 86400)
         key = self._new_key(sorted(token.actions), seconds)
         call.changed = True
-        return json_response(201, {"credential": {
-            "access": key.ak, "secret": key.sk, "securitytoken": key.security_token, "expires_at": _expiry(key),
-        }})
+        return json_response(
+            201,
+            {
+                "credential": {
+                    "access": key.ak,
+                    "secret": key.sk,
+                    "securitytoken": key.security_token,
+                    "expires_at": _expiry(key),
+                }
+            },
+        )
 
     # -- STS ----------------------------------------------------------------
 
@@ -103,17 +111,23 @@ class Ambient:
         seconds = _seconds(wanted.get("duration_seconds", 3600), 900, 43200)
         key = self._new_key(sorted(self._access.agencies[name]), seconds)
         call.auth_kind, call.changed = "idToken", True
-        return json_response(200, {
-            "credentials": {
-                "access_key_id": key.ak, "secret_access_key": key.sk, "security_token": key.security_token,
-                "expiration": _expiry(key),
+        return json_response(
+            200,
+            {
+                "credentials": {
+                    "access_key_id": key.ak,
+                    "secret_access_key": key.sk,
+                    "security_token": key.security_token,
+                    "expiration": _expiry(key),
+                },
+                "assumed_agency": {"urn": f"{agency}/{session}", "id": secrets.token_hex(16)},
             },
-            "assumed_agency": {"urn": f"{agency}/{session}", "id": secrets.token_hex(16)},
-        })
+        )
 
     @staticmethod
     def caller_identity(caller: Caller) -> Response:
-        urn = f"sts::{DOMAIN_ID}:assumed-agency:{caller.key_id}" if caller.kind == "temporary" else f"iam::{DOMAIN_ID}:user:{caller.key_id}"
+        kind = f"sts::{DOMAIN_ID}:assumed-agency" if caller.kind == "temporary" else f"iam::{DOMAIN_ID}:user"
+        urn = f"{kind}:{caller.key_id}"
         return json_response(200, {"account_id": DOMAIN_ID, "principal_urn": urn, "principal_id": caller.key_id})
 
     # -- machine and pod ----------------------------------------------------
@@ -143,9 +157,17 @@ class Ambient:
             key = self._machine_key
             if key is None or key.expires_at is None or key.expires_at - self._clock.now() <= METADATA_ROTATION:
                 key = self._machine_key = self._new_key(sorted(self._actions()), METADATA_LIFE.total_seconds())
-        return json_response(200, {"credential": {
-            "access": key.ak, "secret": key.sk, "securitytoken": key.security_token, "expires_at": _expiry(key),
-        }})
+        return json_response(
+            200,
+            {
+                "credential": {
+                    "access": key.ak,
+                    "secret": key.sk,
+                    "securitytoken": key.security_token,
+                    "expires_at": _expiry(key),
+                }
+            },
+        )
 
     def pod_identity(self, call: Call) -> Response:
         """The Authorization header is the pod's token itself, without a scheme before it."""
@@ -153,14 +175,23 @@ class Ambient:
             raise ApiError("APIGW.0301", "the token of the service account is not valid")
         key = self._new_key(sorted(self._actions()), 3600)
         call.auth_kind, call.key_id, call.changed = "podIdentity", "", True
-        return json_response(200, {
-            "assumedAgency": {"urn": f"iam::{DOMAIN_ID}:agency:{self.workload.agency}", "id": secrets.token_hex(16)},
-            "credentials": {
-                "accessKeyId": key.ak, "secretAccessKey": key.sk, "securityToken": key.security_token, "expiration": _expiry(key),
+        return json_response(
+            200,
+            {
+                "assumedAgency": {
+                    "urn": f"iam::{DOMAIN_ID}:agency:{self.workload.agency}",
+                    "id": secrets.token_hex(16),
+                },
+                "credentials": {
+                    "accessKeyId": key.ak,
+                    "secretAccessKey": key.sk,
+                    "securityToken": key.security_token,
+                    "expiration": _expiry(key),
+                },
+                "podIdentityAssociationId": secrets.token_hex(16),
+                "subject": {"namespace": "default", "serviceAccount": "default"},
             },
-            "podIdentityAssociationId": secrets.token_hex(16),
-            "subject": {"namespace": "default", "serviceAccount": "default"},
-        })
+        )
 
     def _actions(self) -> set[str]:
         return self._access.agencies.get(self.workload.agency, set())

@@ -10,6 +10,8 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 from emulators.common.admin import AdminError
 from emulators.common.certs import CertificateFactory, Issued, fingerprint
@@ -17,8 +19,21 @@ from emulators.common.clock import Clock, parse_time
 
 ID_PATTERN = re.compile(r"scs\d{13}")
 STATUSES = (
-    "PAID", "ISSUED", "CHECKING", "CHECKING_DOMAIN", "CHECKING_ORG", "CANCELCHECKING", "UNPASSED", "EXPIRED", "ISSUING",
-    "REVOKING", "CANCLEREVOKING", "REVOKED", "UPLOAD", "SUPPLEMENTCHECKING", "CANCELSUPPLEMENTING",
+    "PAID",
+    "ISSUED",
+    "CHECKING",
+    "CHECKING_DOMAIN",
+    "CHECKING_ORG",
+    "CANCELCHECKING",
+    "UNPASSED",
+    "EXPIRED",
+    "ISSUING",
+    "REVOKING",
+    "CANCLEREVOKING",
+    "REVOKED",
+    "UPLOAD",
+    "SUPPLEMENTCHECKING",
+    "CANCELSUPPLEMENTING",
 )
 EXPORTABLE = ("ISSUED", "UPLOAD")
 NO_KEY = ("absent", "null", "empty", "SCM.0059")
@@ -146,7 +161,8 @@ class Certificate:
     def signature_algorithm(self) -> str:
         if self.material is None:
             return ""
-        return "SHA256withECDSA" if "ecdsa" in self.material.certificate.signature_algorithm_oid._name else "SHA256withRSA"
+        ecdsa = self.material.certificate.signature_algorithm_oid == SignatureAlgorithmOID.ECDSA_WITH_SHA256
+        return "SHA256withECDSA" if ecdsa else "SHA256withRSA"
 
     @property
     def order_id(self) -> str:
@@ -175,9 +191,26 @@ def _window(wanted: dict[str, Any], now: datetime) -> tuple[datetime | None, dat
 
 
 _ADD_FIELDS = {
-    "names", "kind", "status", "name", "brand", "type", "validityPeriod", "description", "enterpriseProjectID",
-    "deploySupport", "shared", "notBefore", "notAfter", "validFromDays", "validForDays", "export",
-    "certificate", "certificateChain", "privateKey", "root",
+    "names",
+    "kind",
+    "status",
+    "name",
+    "brand",
+    "type",
+    "validityPeriod",
+    "description",
+    "enterpriseProjectID",
+    "deploySupport",
+    "shared",
+    "notBefore",
+    "notAfter",
+    "validFromDays",
+    "validForDays",
+    "export",
+    "certificate",
+    "certificateChain",
+    "privateKey",
+    "root",
 }
 
 
@@ -239,7 +272,8 @@ class Store:
         """A new entry; issued (status ISSUED) unless the wish says otherwise."""
         unknown = set(wanted) - _ADD_FIELDS
         if unknown:
-            raise AdminError(400, f"unknown fields {', '.join(sorted(unknown))}; known are {', '.join(sorted(_ADD_FIELDS))}")
+            known = ", ".join(sorted(_ADD_FIELDS))
+            raise AdminError(400, f"unknown fields {', '.join(sorted(unknown))}; known are {known}")
         status = str(wanted.get("status", "ISSUED"))
         if status not in STATUSES:
             raise AdminError(400, f"unknown status {status!r}; known are {', '.join(STATUSES)}")
@@ -248,12 +282,22 @@ class Store:
         with self.lock:
             now = self._touch()
             certificate = Certificate(
-                self._new_id(), "", status, names, kind, now, now, material,
+                self._new_id(),
+                "",
+                status,
+                names,
+                kind,
+                now,
+                now,
+                material,
                 now if material else None,
-                brand=str(wanted.get("brand", "GEOTRUST")), type=str(wanted.get("type", "DV_SSL_CERT")),
-                validity_period=int(wanted.get("validityPeriod", 12)), description=wanted.get("description"),
+                brand=str(wanted.get("brand", "GEOTRUST")),
+                type=str(wanted.get("type", "DV_SSL_CERT")),
+                validity_period=int(wanted.get("validityPeriod", 12)),
+                description=wanted.get("description"),
                 enterprise_project_id=str(wanted.get("enterpriseProjectID", "0")),
-                deploy_support=bool(wanted.get("deploySupport", True)), shared=bool(wanted.get("shared", False)),
+                deploy_support=bool(wanted.get("deploySupport", True)),
+                shared=bool(wanted.get("shared", False)),
                 export=parse_behaviour(wanted.get("export", {}), ExportBehaviour()),
             )
             certificate.name = str(wanted.get("name") or f"scm-{certificate.id[-6:]}")
@@ -278,7 +322,15 @@ class Store:
         with self.lock:
             now = self._touch()
             certificate = Certificate(
-                self._new_id(), name, "UPLOAD", material.names, "import", now, now, material, now,
+                self._new_id(),
+                name,
+                "UPLOAD",
+                material.names,
+                "import",
+                now,
+                now,
+                material,
+                now,
                 enterprise_project_id=enterprise_project_id,
             )
             self._certificates[certificate.id] = certificate
@@ -288,9 +340,15 @@ class Store:
         """A follow-up under a new id; the old one stays. It also lives what was left of the old one."""
         old = self.get(certificate_id)
         fresh = {
-            "names": old.names, "kind": old.kind if old.kind != "import" else "rsa", "brand": old.brand, "type": old.type,
-            "enterpriseProjectID": old.enterprise_project_id, "description": old.description, "shared": old.shared,
-            "deploySupport": old.deploy_support, "export": asdict(old.export),
+            "names": old.names,
+            "kind": old.kind if old.kind != "import" else "rsa",
+            "brand": old.brand,
+            "type": old.type,
+            "enterpriseProjectID": old.enterprise_project_id,
+            "description": old.description,
+            "shared": old.shared,
+            "deploySupport": old.deploy_support,
+            "export": asdict(old.export),
         }
         if old.material is not None and not {"notAfter", "validForDays"} & set(wanted):
             left = max(old.material.not_after - self._clock.now(), timedelta())
@@ -330,8 +388,11 @@ class Store:
     def update(self, certificate_id: str, value: dict[str, Any]) -> Certificate:
         """Changes name, description, enterpriseProjectID, deploySupport or shared."""
         names = {
-            "name": ("name", str), "description": ("description", str), "shared": ("shared", bool),
-            "enterpriseProjectID": ("enterprise_project_id", str), "deploySupport": ("deploy_support", bool),
+            "name": ("name", str),
+            "description": ("description", str),
+            "shared": ("shared", bool),
+            "enterpriseProjectID": ("enterprise_project_id", str),
+            "deploySupport": ("deploy_support", bool),
         }
         certificate = self.get(certificate_id)
         with self.lock:
@@ -364,7 +425,8 @@ class Store:
             chain.append(material.root)
         blocks = chain[::-1] + [material.leaf] if how.brokenOrder else [material.leaf] + chain
         answer: dict[str, str | None] = {
-            "entire_certificate": _join(blocks, how), "certificate": _join([material.leaf], how),
+            "entire_certificate": _join(blocks, how),
+            "certificate": _join([material.leaf], how),
             "certificate_chain": _join(chain[::-1] if how.brokenOrder else chain, how),
         }
         if how.withoutEntire:
@@ -393,5 +455,6 @@ def _join(blocks: list[str], how: ExportBehaviour) -> str:
     return text.replace("\n", "\r\n") if how.crlf else text
 
 
-def public_key_bytes(key: Any) -> bytes:
+def public_key_bytes(key: PublicKeyTypes) -> bytes:
+    """The key in the form in which two of them compare."""
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -60,7 +60,7 @@ class Deployments:
             raise ApiError("SCM.0020")
         if self._store.status(certificate) not in EXPORTABLE or certificate.export.noKey is not None:
             raise ApiError("SCM.0010")
-        region = GLOBAL_REGION if service == "CDN" else project
+        region = GLOBAL_REGION if service == "CDN" else str(project)
         names = [str(entry.get("domain_name" if service == "CDN" else "id") or "") for entry in wanted]
         failed = [name for name in names if not self._bind(service, region, name, certificate.id)]
         call.changed = len(failed) < len(names)
@@ -78,7 +78,11 @@ class Deployments:
     def list_deployed(self, call: Call) -> Response:
         body = json_body(call)
         ids, services = body.get("certificate_ids"), body.get("service_names")
-        if not isinstance(ids, list) or not 1 <= len(ids) <= 50 or not all(isinstance(i, str) and len(i) == 16 for i in ids):
+        if (
+            not isinstance(ids, list)
+            or not 1 <= len(ids) <= 50
+            or not all(isinstance(i, str) and len(i) == 16 for i in ids)
+        ):
             raise ApiError("SCM.0005", "certificate_ids is an array of 1 to 50 ids")
         if not isinstance(services, list) or not services or any(s not in (*PUSH_SERVICES, "ALL") for s in services):
             raise ApiError("SCM.0005", "service_names is an array of WAF, CDN, ELB, ALL")
@@ -94,15 +98,19 @@ class Deployments:
             for resource in bound:
                 if resource.service == service:
                     regions.setdefault(resource.region, []).append(resource)
-            deployed.append({
-                "service": service, "resource_num": sum(map(len, regions.values())),
-                "resource_location": GLOBAL_REGION if service == "CDN" else "region",
-                "region_resources": [
-                    {
-                        "region_id": region, "is_error": False,
-                        "resources": [{"resource_id": r.id, "resource_name": r.id} for r in found],
-                    }
-                    for region, found in sorted(regions.items())
-                ],
-            })
+            deployed.append(
+                {
+                    "service": service,
+                    "resource_num": sum(map(len, regions.values())),
+                    "resource_location": GLOBAL_REGION if service == "CDN" else "region",
+                    "region_resources": [
+                        {
+                            "region_id": region,
+                            "is_error": False,
+                            "resources": [{"resource_id": r.id, "resource_name": r.id} for r in found],
+                        }
+                        for region, found in sorted(regions.items())
+                    ],
+                }
+            )
         return {"certificate_id": certificate_id, "total_num": len(bound), "deployed_resources": deployed}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from typing import Any, Callable
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 
@@ -68,17 +69,25 @@ class HuaweiEmulator(Emulator):
         self.deployments = Deployments(self.store)
         # Calls that establish who the caller is, and so have no caller yet.
         self._open_calls: dict[str, Callable[[Call], Response]] = {
-            "CreateToken": self.iam.create_token, "CreateTokenByIdToken": self.ambient.token_by_id_token,
-            "CreateSecurityToken": self.ambient.security_token, "AssumeAgencyWithOidc": self.ambient.assume_with_oidc,
-            "MetadataToken": self.ambient.metadata_token, "MetadataCredentials": self.ambient.metadata_credentials,
+            "CreateToken": self.iam.create_token,
+            "CreateTokenByIdToken": self.ambient.token_by_id_token,
+            "CreateSecurityToken": self.ambient.security_token,
+            "AssumeAgencyWithOidc": self.ambient.assume_with_oidc,
+            "MetadataToken": self.ambient.metadata_token,
+            "MetadataCredentials": self.ambient.metadata_credentials,
             "PodIdentity": self.ambient.pod_identity,
         }
         self._calls: dict[str, Callable[[Call], Response]] = {
-            "ListCertificates": self.scm.list_certificates, "ImportCertificate": self.scm.import_certificate,
-            "ShowCertificate": self.scm.show_certificate, "ExportCertificate": self.scm.export_certificate,
-            "PushCertificate": self.scm.push_certificate, "BatchPushCertificate": self.scm.batch_push_certificate,
-            "DeployCertificate": self.deployments.deploy, "ListDeployedResources": self.deployments.list_deployed,
-            "DeleteCertificate": self.scm.delete_certificate, "ListProjects": self.iam.list_projects,
+            "ListCertificates": self.scm.list_certificates,
+            "ImportCertificate": self.scm.import_certificate,
+            "ShowCertificate": self.scm.show_certificate,
+            "ExportCertificate": self.scm.export_certificate,
+            "PushCertificate": self.scm.push_certificate,
+            "BatchPushCertificate": self.scm.batch_push_certificate,
+            "DeployCertificate": self.deployments.deploy,
+            "ListDeployedResources": self.deployments.list_deployed,
+            "DeleteCertificate": self.scm.delete_certificate,
+            "ListProjects": self.iam.list_projects,
         }
 
     # -- the API face -------------------------------------------------------
@@ -164,7 +173,9 @@ class HuaweiEmulator(Emulator):
     def failure(self, call: Call, fault: Fault) -> Response:
         if call.operation in _IAM_SHAPE and fault.code is None:
             call.error_code = str(fault.status)
-            return self._finished(call, iam_error_response(IamError(fault.status, fault.message or "Fault as ordered.")))
+            return self._finished(
+                call, iam_error_response(IamError(fault.status, fault.message or "Fault as ordered."))
+            )
         code = fault.code or ("SCM.0007" if fault.status == 500 else "APIGW.0201")
         return self._finished(call, self._error(call, ApiError(code, fault.message or "", fault.status)))
 
@@ -173,19 +184,28 @@ class HuaweiEmulator(Emulator):
     def describe(self, certificate: Certificate) -> dict[str, Any]:
         """All about a certificate, with its PEM texts: what tests compare with."""
         value: dict[str, Any] = {
-            "id": certificate.id, "name": certificate.name, "status": self.store.status(certificate),
-            "names": certificate.names, "kind": certificate.kind, "enterpriseProjectID": certificate.enterprise_project_id,
-            "export": asdict(certificate.export), "certificate": None,
+            "id": certificate.id,
+            "name": certificate.name,
+            "status": self.store.status(certificate),
+            "names": certificate.names,
+            "kind": certificate.kind,
+            "enterpriseProjectID": certificate.enterprise_project_id,
+            "export": asdict(certificate.export),
+            "certificate": None,
         }
         if certificate.material is not None:
             leaf = certificate.material.certificate
             value["certificate"] = {
-                "leaf": certificate.material.leaf, "chain": "".join(certificate.material.chain),
+                "leaf": certificate.material.leaf,
+                "chain": "".join(certificate.material.chain),
                 "bundle": certificate.material.leaf + "".join(certificate.material.chain),
-                "privateKey": certificate.material.key, "root": certificate.material.root,
-                "sha1": fingerprint(leaf, hashes.SHA1()), "sha256": fingerprint(leaf, hashes.SHA256()),
+                "privateKey": certificate.material.key,
+                "root": certificate.material.root,
+                "sha1": fingerprint(leaf, hashes.SHA1()),
+                "sha256": fingerprint(leaf, hashes.SHA256()),
                 "serial": f"{leaf.serial_number:x}",
-                "notBefore": leaf.not_valid_before_utc.isoformat(), "notAfter": leaf.not_valid_after_utc.isoformat(),
+                "notBefore": leaf.not_valid_before_utc.isoformat(),
+                "notAfter": leaf.not_valid_after_utc.isoformat(),
             }
         return value
 
@@ -200,11 +220,20 @@ class HuaweiEmulator(Emulator):
         route("PATCH", one, lambda call: store.update(call.params["id"], call.object()))
         route("POST", one + "/renew", lambda call: store.renew(call.params["id"], call.object()))
         route("POST", one + "/reissue", lambda call: store.reissue(call.params["id"], call.object()))
-        route("POST", one + "/revoke", lambda call: store.set_status(
-            call.params["id"], "REVOKED", str(call.object().get("reason", "UNSPECIFIED"))))
-        route("POST", one + "/status", lambda call: store.set_status(call.params["id"], str(call.object().get("status"))))
+        route(
+            "POST",
+            one + "/revoke",
+            lambda call: store.set_status(
+                call.params["id"], "REVOKED", str(call.object().get("reason", "UNSPECIFIED"))
+            ),
+        )
+        route(
+            "POST", one + "/status", lambda call: store.set_status(call.params["id"], str(call.object().get("status")))
+        )
         route("POST", one + "/export-behaviour", lambda call: store.set_export(call.params["id"], call.object()))
-        admin.route("GET", "/admin/certificates", lambda call: {"certificates": [self.describe(c) for c in store.all()]})
+        admin.route(
+            "GET", "/admin/certificates", lambda call: {"certificates": [self.describe(c) for c in store.all()]}
+        )
         admin.route("DELETE", one, self._delete_certificate)
         admin.route("GET", "/admin/switches", lambda call: asdict(self.scm.switches))
         admin.route("POST", "/admin/switches", lambda call: _set_fields(self.scm.switches, call.object()))
@@ -222,8 +251,9 @@ class HuaweiEmulator(Emulator):
         admin.route("POST", "/admin/keys", lambda call: describe_key(access.put_key(call.object())))
         admin.route("POST", "/admin/users", lambda call: describe_user(access.put_user(call.object())))
         admin.route("POST", "/admin/agencies", lambda call: access.put_agency(call.object()))
-        for kind in ("keys", "users", "agencies"):
-            admin.route("DELETE", f"/admin/{kind}/{{name}}", lambda call, kind=kind: access.remove(kind, call.params["name"]))
+        admin.route("DELETE", "/admin/keys/{name}", lambda call: access.remove("keys", call.params["name"]))
+        admin.route("DELETE", "/admin/users/{name}", lambda call: access.remove("users", call.params["name"]))
+        admin.route("DELETE", "/admin/agencies/{name}", lambda call: access.remove("agencies", call.params["name"]))
         admin.route("GET", "/admin/workload", lambda call: asdict(self.ambient.workload))
         admin.route("POST", "/admin/workload", lambda call: _set_fields(self.ambient.workload, call.object()))
         admin.route("POST", "/admin/tokens/expire", lambda call: {"tokens": access.expire_tokens()})
@@ -243,7 +273,11 @@ def _set_fields(target: Any, wanted: dict[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise AdminError(400, f"unknown field {name!r}; known are {', '.join(sorted(known))}")
         number = isinstance(known[name], (int, float)) and not isinstance(known[name], bool)
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool) if number else type(value) is type(known[name])
+        fits = (
+            isinstance(value, (int, float)) and not isinstance(value, bool)
+            if number
+            else type(value) is type(known[name])
+        )
         if not fits:
             raise AdminError(400, f"field {name!r} has the wrong type")
     for name, value in wanted.items():

@@ -13,7 +13,11 @@ SCM_ERRORS: dict[str, tuple[int, str, str]] = {
     "SCM.0007": (500, "Failed to download the certificate.", "下载证书失败。"),
     "SCM.0008": (400, "Incorrect format of the certificate ID.", "证书ID格式错误。"),
     "SCM.0009": (400, "The uploaded certificate has no domain name.", "上传的证书域名为空。"),
-    "SCM.0010": (400, "This operation is not allowed for the certificate type or status.", "当前证书类型或状态不支持该操作。"),
+    "SCM.0010": (
+        400,
+        "This operation is not allowed for the certificate type or status.",
+        "当前证书类型或状态不支持该操作。",
+    ),
     "SCM.0012": (400, "Failed to parse the private key of the uploaded certificate.", "上传的证书私钥解析失败。"),
     "SCM.0013": (400, "Failed to parse the certificate chain of the uploaded certificate.", "上传的证书链解析失败。"),
     "SCM.0014": (400, "The certificate and the private key do not match.", "证书与私钥不匹配。"),
@@ -26,7 +30,11 @@ SCM_ERRORS: dict[str, tuple[int, str, str]] = {
     "SCM.0053": (400, "Incorrect PEM markers of the certificate.", "证书PEM标记错误。"),
     "SCM.0059": (400, "The private key is empty.", "私钥为空。"),
     "SCM.0069": (400, "The project does not exist.", "项目不存在。"),
-    "SCM.0079": (400, "The certificate chain is out of order or an issuer does not match.", "证书链顺序错误或颁发者不匹配。"),
+    "SCM.0079": (
+        400,
+        "The certificate chain is out of order or an issuer does not match.",
+        "证书链顺序错误或颁发者不匹配。",
+    ),
     "SCM.0114": (400, "Incorrect PEM markers of the private key.", "私钥PEM标记错误。"),
     "SCM.1000": (401, "Authentication failed: the token is missing or not valid.", "认证失败，Token缺失或无效。"),
     "SCM.4001": (500, "Failed to query the policy service.", "访问策略服务失败。"),
@@ -43,8 +51,13 @@ GATEWAY_ERRORS: dict[str, tuple[int, str]] = {
 }
 
 _TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests",
-    500: "Internal Server Error", 503: "Service Unavailable",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
 }
 
 

@@ -13,6 +13,7 @@ from emulators.huawei.access import DOMAIN_ID, DOMAIN_NAME, Access, Caller, Toke
 from emulators.huawei.errors import IamError
 
 AGENT_ACTION = "iam:agencies:assume"
+_ACCOUNT = (DOMAIN_ID, DOMAIN_NAME)
 WRONG_PASSWORD = "The username or password is wrong."
 
 
@@ -77,14 +78,16 @@ class Iam:
                 if project.get("id", project_id) == project_id and project.get("name", name) == name and project:
                     return name
             raise IamError(400, "Could not find project.")
-        if isinstance(domain, dict) and domain.get("id", DOMAIN_ID) == DOMAIN_ID and domain.get("name", DOMAIN_NAME) == DOMAIN_NAME:
+        if isinstance(domain, dict) and (domain.get("id", DOMAIN_ID), domain.get("name", DOMAIN_NAME)) == _ACCOUNT:
             return None
         raise IamError(400, "The request body is invalid: scope.")
 
     def _describe(self, user: str, token: Token, with_catalog: bool) -> dict[str, Any]:
         domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
         value: dict[str, Any] = {
-            "expires_at": iam_time(token.expires_at), "issued_at": iam_time(token.issued_at), "methods": list(token.methods),
+            "expires_at": iam_time(token.expires_at),
+            "issued_at": iam_time(token.issued_at),
+            "methods": list(token.methods),
             "user": {"domain": domain, "id": "", "name": user, "password_expires_at": ""},
             "roles": [{"id": "0", "name": action} for action in sorted(token.actions)],
         }
@@ -99,15 +102,25 @@ class Iam:
     def list_projects(self, call: Call) -> Response:
         wanted = dict(split_pairs(call.request.query)).get("name")
         projects = [
-            {"id": i, "name": n, "domain_id": DOMAIN_ID, "parent_id": DOMAIN_ID, "enabled": True, "is_domain": False, "description": ""}
-            for n, i in self._access.projects.items() if wanted in (None, "") or unquote(wanted) == n
+            {
+                "id": i,
+                "name": n,
+                "domain_id": DOMAIN_ID,
+                "parent_id": DOMAIN_ID,
+                "enabled": True,
+                "is_domain": False,
+                "description": "",
+            }
+            for n, i in self._access.projects.items()
+            if wanted in (None, "") or unquote(wanted) == n
         ]
         return json_response(200, {"projects": projects, "links": {"self": "", "next": None, "previous": None}})
 
     @staticmethod
     def list_domains(caller: Caller) -> Response:
         """The account; nothing for temporary keys, as the service answers."""
-        domains = [] if caller.kind == "temporary" else [{"id": DOMAIN_ID, "name": DOMAIN_NAME, "enabled": True, "description": ""}]
+        account = {"id": DOMAIN_ID, "name": DOMAIN_NAME, "enabled": True, "description": ""}
+        domains = [] if caller.kind == "temporary" else [account]
         return json_response(200, {"domains": domains, "links": {"self": "", "next": None, "previous": None}})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +18,14 @@ from emulators.common.emulator import Call
 from emulators.common.http_server import Response, json_response, split_pairs
 from emulators.huawei.access import DOMAIN_ID, Access
 from emulators.huawei.certificates import (
-    EXPORTABLE, ID_PATTERN, Certificate, Material, Store, material_from_pem, public_key_bytes, split_pem,
+    EXPORTABLE,
+    ID_PATTERN,
+    Certificate,
+    Material,
+    Store,
+    material_from_pem,
+    public_key_bytes,
+    split_pem,
 )
 from emulators.huawei.errors import ApiError
 
@@ -26,12 +33,23 @@ PAGE_SIZES = ("10", "20", "50")
 MAX_OFFSET = 100
 SORT_KEYS = ("certExpiredTime", "certStatus", "certUpdateTime")
 FILTER_STATUSES = (
-    "ALL", "PAID", "ISSUED", "CHECKING", "CANCELCHECKING", "UNPASSED", "EXPIRED", "REVOKING", "REVOKED", "UPLOAD",
-    "CHECKING_ORG", "ISSUING", "SUPPLEMENTCHECKING",
+    "ALL",
+    "PAID",
+    "ISSUED",
+    "CHECKING",
+    "CANCELCHECKING",
+    "UNPASSED",
+    "EXPIRED",
+    "REVOKING",
+    "REVOKED",
+    "UPLOAD",
+    "CHECKING_ORG",
+    "ISSUING",
+    "SUPPLEMENTCHECKING",
 )
 _ENTERPRISE_PROJECT = re.compile(r"[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}")
 _IMPORT_NAME = re.compile(r"[A-Za-z0-9_.-]{3,63}")
-_EPOCH = datetime.fromtimestamp(0, timezone.utc)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 PUSH_SERVICES = ("CDN", "WAF", "ELB")
 
 
@@ -77,11 +95,20 @@ class Scm:
     def _common(self, c: Certificate) -> dict[str, Any]:
         wildcards = sum(name.startswith("*.") for name in c.names)
         return {
-            "id": c.id, "name": c.name, "domain": c.names[0] if c.names else None,
-            "sans": ";".join(c.names[1:]) or None, "signature_algorithm": c.signature_algorithm,
-            "type": c.type, "brand": c.brand, "domain_type": c.domain_type, "validity_period": c.validity_period,
-            "status": self._store.status(c), "domain_count": max(1, len(c.names)), "wildcard_count": wildcards,
-            "description": c.description, "enterprise_project_id": c.enterprise_project_id,
+            "id": c.id,
+            "name": c.name,
+            "domain": c.names[0] if c.names else None,
+            "sans": ";".join(c.names[1:]) or None,
+            "signature_algorithm": c.signature_algorithm,
+            "type": c.type,
+            "brand": c.brand,
+            "domain_type": c.domain_type,
+            "validity_period": c.validity_period,
+            "status": self._store.status(c),
+            "domain_count": max(1, len(c.names)),
+            "wildcard_count": wildcards,
+            "description": c.description,
+            "enterprise_project_id": c.enterprise_project_id,
         }
 
     def _listed(self, c: Certificate) -> dict[str, Any]:
@@ -92,12 +119,18 @@ class Scm:
     def _shown(self, c: Certificate) -> dict[str, Any]:
         return {
             **self._common(c),
-            "order_id": c.order_id, "push_support": "ON" if c.deploy_support else "OFF",
-            "revoke_reason": c.revoke_reason or None, "issue_time": self.time(c.issue_time),
+            "order_id": c.order_id,
+            "push_support": "ON" if c.deploy_support else "OFF",
+            "revoke_reason": c.revoke_reason or None,
+            "issue_time": self.time(c.issue_time),
             "not_before": self.time(c.material.not_before if c.material else None),
             "not_after": self.time(c.material.not_after if c.material else None),
-            "validation_method": "DNS", "multi_domain_type": "primary_single" if c.domain_type == "MULTI_DOMAIN" else None,
-            "fingerprint": c.sha1 or None, "shared": c.shared, "application_info": None, "authentification": [],
+            "validation_method": "DNS",
+            "multi_domain_type": "primary_single" if c.domain_type == "MULTI_DOMAIN" else None,
+            "fingerprint": c.sha1 or None,
+            "shared": c.shared,
+            "application_info": None,
+            "authentification": [],
         }
 
     # -- list ---------------------------------------------------------------
@@ -109,7 +142,7 @@ class Scm:
         key = _one_of(query, "sort_key", SORT_KEYS, "certUpdateTime")
         direction = _one_of(query, "sort_dir", ("ASC", "DESC"), "DESC")
         found.sort(key=lambda c: self._sort_value(c, key), reverse=direction == "DESC")
-        page = [self._listed(c) for c in found[offset:offset + limit]]
+        page = [self._listed(c) for c in found[offset : offset + limit]]
         if self.switches.touchBetweenPages:
             self._store.touch_oldest()
         total = max(0, len(found) + self.switches.totalCountError)
@@ -268,7 +301,11 @@ class Scm:
         body = json_body(call)
         service = _text(body, "target_service", 64, required=True).upper()
         projects = body.get("target_projects")
-        if not isinstance(projects, list) or not 1 <= len(projects) <= 10 or not all(isinstance(p, str) for p in projects):
+        if (
+            not isinstance(projects, list)
+            or not 1 <= len(projects) <= 10
+            or not all(isinstance(p, str) for p in projects)
+        ):
             raise ApiError("SCM.0005", "target_projects is an array of 1 to 10 texts")
         certificate = self._pushable(call)
         if service not in PUSH_SERVICES:
@@ -276,7 +313,8 @@ class Scm:
         call.changed = True
         results = [
             {"project_name": p, "cert_id": f"{certificate.sha1[:24]}{i:08x}", "message": "success"}
-            if p in self._access.projects else {"project_name": p, "cert_id": "", "message": "invalid region"}
+            if p in self._access.projects
+            else {"project_name": p, "cert_id": "", "message": "invalid region"}
             for i, p in enumerate(projects)
         ]
         return json_response(200, {"results": results})
@@ -343,7 +381,7 @@ def _load_certificate(blocks: list[str], code: str) -> list[x509.Certificate]:
 
 
 def _check_chain(leaf: x509.Certificate, above: list[x509.Certificate]) -> None:
-    for lower, upper in zip([leaf, *above], above):
+    for lower, upper in zip([leaf, *above], above, strict=False):
         try:
             lower.verify_directly_issued_by(upper)
         except (ValueError, TypeError, InvalidSignature) as error:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from emulators.common.http_server import Request, split_pairs
@@ -17,7 +17,8 @@ CONTENT_HEADER = "X-Sdk-Content-Sha256"
 MAX_SKEW = timedelta(minutes=15)
 
 _AUTHORIZATION = re.compile(
-    r"SDK-HMAC-SHA256 Access=(?P<access>[^,\s]+), *SignedHeaders=(?P<headers>[^,\s]+), *Signature=(?P<signature>[0-9a-f]{64})"
+    r"SDK-HMAC-SHA256 Access=(?P<access>[^,\s]+), *SignedHeaders=(?P<headers>[^,\s]+), *"
+    r"Signature=(?P<signature>[0-9a-f]{64})"
 )
 
 
@@ -61,10 +62,16 @@ def canonical_request(request: Request, signed_headers: tuple[str, ...]) -> str:
         payload = request.header(CONTENT_HEADER).strip()
     else:
         payload = hashlib.sha256(request.body).hexdigest()
-    return "\n".join([
-        request.method.upper(), canonical_path(request.path), canonical_query(request.query),
-        lines, ";".join(signed_headers), payload,
-    ])
+    return "\n".join(
+        [
+            request.method.upper(),
+            canonical_path(request.path),
+            canonical_query(request.query),
+            lines,
+            ";".join(signed_headers),
+            payload,
+        ]
+    )
 
 
 def string_to_sign(canonical: str, date: str) -> str:
@@ -79,7 +86,7 @@ def sign(canonical: str, date: str, secret: str) -> str:
 def parse_date(text: str) -> datetime | None:
     """`YYYYMMDDTHHMMSSZ` as an aware UTC time."""
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
 

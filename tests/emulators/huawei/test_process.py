@@ -18,7 +18,10 @@ from emulators.common.client import AdminClient, AdminFailure
 def start(*arguments: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.Popen(
-        [sys.executable, "-m", "emulators.huawei", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "emulators.huawei", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -50,15 +53,28 @@ def test_an_address_in_use_is_said_plainly(tmp_path):
     assert process.returncode == 1 and b"cannot listen" in err and b"Traceback" not in err
 
 
-@pytest.mark.parametrize("path,body", [
-    ("/admin/certificates", {}), ("/admin/certificates", {"names": "a"}), ("/admin/certificates", {"names": ["a"], "status": "x"}),
-    ("/admin/certificates", {"names": ["a"], "kind": "x"}), ("/admin/certificates", {"names": ["a"], "colour": 1}),
-    ("/admin/certificates", {"names": ["a"], "export": {"noKey": "x"}}), ("/admin/certificates", {"certificate": "x"}),
-    ("/admin/certificates", {"names": ["a"], "notAfter": "soon"}), ("/admin/certificates", []),
-    ("/admin/certificates/none/renew", {}), ("/admin/keys", {"actions": "all"}), ("/admin/users", {}), ("/admin/agencies", {}),
-    ("/admin/tokens/life", {}), ("/admin/switches", {"x": 1}), ("/admin/switches", {"zoneHours": "8"}),
-    ("/admin/switches", {"orderStatusAlias": 1}),
-])
+@pytest.mark.parametrize(
+    "path,body",
+    [
+        ("/admin/certificates", {}),
+        ("/admin/certificates", {"names": "a"}),
+        ("/admin/certificates", {"names": ["a"], "status": "x"}),
+        ("/admin/certificates", {"names": ["a"], "kind": "x"}),
+        ("/admin/certificates", {"names": ["a"], "colour": 1}),
+        ("/admin/certificates", {"names": ["a"], "export": {"noKey": "x"}}),
+        ("/admin/certificates", {"certificate": "x"}),
+        ("/admin/certificates", {"names": ["a"], "notAfter": "soon"}),
+        ("/admin/certificates", []),
+        ("/admin/certificates/none/renew", {}),
+        ("/admin/keys", {"actions": "all"}),
+        ("/admin/users", {}),
+        ("/admin/agencies", {}),
+        ("/admin/tokens/life", {}),
+        ("/admin/switches", {"x": 1}),
+        ("/admin/switches", {"zoneHours": "8"}),
+        ("/admin/switches", {"orderStatusAlias": 1}),
+    ],
+)
 def test_the_admin_face_refuses_nonsense(path, body):
     from emulators.huawei import HuaweiEmulator
 

@@ -9,8 +9,13 @@ from huaweicloudsdkcore.auth.credentials import GlobalCredentials
 from huaweicloudsdkcore.auth.internal import MetadataAccessor, OidcStsAccessor, PodIdentityAccessor
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException, SdkException
 from huaweicloudsdkscm.v3 import (
-    DeployCertificateRequest, DeployCertificateRequestBody, DeployedResource, ListCertificatesRequest,
-    ListDeployedResourcesRequest, ListDeployedResourcesRequestBody, ScmClient,
+    DeployCertificateRequest,
+    DeployCertificateRequestBody,
+    DeployedResource,
+    ListCertificatesRequest,
+    ListDeployedResourcesRequest,
+    ListDeployedResourcesRequestBody,
+    ScmClient,
 )
 
 from emulators.common.client import AdminClient
@@ -137,7 +142,9 @@ def test_deployment_reports_failures_in_a_good_answer(emulator, admin):
     made = admin.post("/admin/certificates", {"names": ["shop.example"], "kind": "ec"})["id"]
     admin.post("/admin/resources", {"service": "ELB", "id": "elb-1", "region": "ap-southeast-1"})
     admin.post("/admin/resources", {"service": "CDN", "id": "cdn.example"})
-    elb = DeployCertificateRequestBody("ap-southeast-1", "ELB", [DeployedResource(id="elb-1"), DeployedResource(id="elb-2")])
+    elb = DeployCertificateRequestBody(
+        "ap-southeast-1", "ELB", [DeployedResource(id="elb-1"), DeployedResource(id="elb-2")]
+    )
     [failure] = client.deploy_certificate(DeployCertificateRequest(made, elb)).failure_list
     assert failure.resource == "elb-2"
     cdn = DeployCertificateRequestBody(service_name="CDN", resources=[DeployedResource(domain_name="cdn.example")])

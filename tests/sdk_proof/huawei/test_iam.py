@@ -7,15 +7,32 @@ import requests
 from huaweicloudsdkcore.auth.credentials import GlobalCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkiam.v3 import (
-    AuthScope, AuthScopeDomain, AuthScopeProject, IamClient, KeystoneCreateUserTokenByPasswordRequest,
-    KeystoneCreateUserTokenByPasswordRequestBody, KeystoneListAuthDomainsRequest, KeystoneListProjectsRequest, PwdAuth,
-    PwdIdentity, PwdPassword, PwdPasswordUser, PwdPasswordUserDomain,
+    AuthScope,
+    AuthScopeDomain,
+    AuthScopeProject,
+    IamClient,
+    KeystoneCreateUserTokenByPasswordRequest,
+    KeystoneCreateUserTokenByPasswordRequestBody,
+    KeystoneListAuthDomainsRequest,
+    KeystoneListProjectsRequest,
+    PwdAuth,
+    PwdIdentity,
+    PwdPassword,
+    PwdPasswordUser,
+    PwdPasswordUserDomain,
 )
 
 from emulators.common.client import AdminClient
 from emulators.huawei import HuaweiEmulator
 from emulators.huawei.access import (
-    DEFAULT_AGENCY, DEFAULT_AK, DEFAULT_PASSWORD, DEFAULT_SK, DEFAULT_USER, DOMAIN_ID, DOMAIN_NAME, PROJECTS,
+    DEFAULT_AGENCY,
+    DEFAULT_AK,
+    DEFAULT_PASSWORD,
+    DEFAULT_SK,
+    DEFAULT_USER,
+    DOMAIN_ID,
+    DOMAIN_NAME,
+    PROJECTS,
 )
 
 
@@ -94,7 +111,11 @@ def test_a_token_has_the_permissions_of_its_user_and_the_life_that_was_set(emula
     admin.post("/admin/users", {"name": "viewer", "password": "Viewer-1", "actions": ["scm:cert:get"]})
     admin.post("/admin/tokens/life", {"seconds": 60})
     scope = AuthScope(project=AuthScopeProject(name="ap-southeast-1"))
-    token = client_of(emulator).keystone_create_user_token_by_password(token_request(scope, "viewer", "Viewer-1")).x_subject_token
+    token = (
+        client_of(emulator)
+        .keystone_create_user_token_by_password(token_request(scope, "viewer", "Viewer-1"))
+        .x_subject_token
+    )
     answer = list_with(emulator, token)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "SCM.4002")
     admin.post("/admin/clock", {"advanceSeconds": 61})
@@ -102,7 +123,10 @@ def test_a_token_has_the_permissions_of_its_user_and_the_life_that_was_set(emula
 
 
 def assume(emulator, token: str | None, **role: str) -> requests.Response:
-    identity = {"methods": ["assume_role"], "assume_role": {"agency_name": DEFAULT_AGENCY, "domain_name": DOMAIN_NAME, **role}}
+    identity = {
+        "methods": ["assume_role"],
+        "assume_role": {"agency_name": DEFAULT_AGENCY, "domain_name": DOMAIN_NAME, **role},
+    }
     body = {"auth": {"identity": identity, "scope": {"project": {"name": "ap-southeast-1"}}}}
     headers = {"X-Auth-Token": token} if token else {}
     return requests.post(emulator.url + "/v3/auth/tokens", json=body, headers=headers, timeout=5)

@@ -15,16 +15,27 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from huaweicloudsdkcore.auth.credentials import BasicCredentials, GlobalCredentials
 from huaweicloudsdkcore.exceptions.exceptions import (
-    ClientRequestException, ConnectionException, SdkException, ServerResponseException,
+    ClientRequestException,
+    ConnectionException,
+    SdkException,
+    ServerResponseException,
 )
 from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.algorithm import SigningAlgorithm
 from huaweicloudsdkscm.v3 import (
-    BatchPushCertificateRequest, BatchPushCertificateRequestBody, DeleteCertificateRequest, ExportCertificateRequest,
-    ImportCertificateRequest, ImportCertificateRequestBody, ListCertificatesRequest, PushCertificateRequest,
-    PushCertificateRequestBody, ScmClient, ShowCertificateRequest,
+    BatchPushCertificateRequest,
+    BatchPushCertificateRequestBody,
+    DeleteCertificateRequest,
+    ExportCertificateRequest,
+    ImportCertificateRequest,
+    ImportCertificateRequestBody,
+    ListCertificatesRequest,
+    PushCertificateRequest,
+    PushCertificateRequestBody,
+    ScmClient,
+    ShowCertificateRequest,
 )
 
 from emulators.common.certs import CertificateFactory
@@ -115,10 +126,20 @@ def test_pages_are_counted_in_items_and_the_total_counts_all(admin, client):
     assert (past.certificates, past.total_count) == ([], 25)
 
 
-@pytest.mark.parametrize("query", [
-    {"limit": 5}, {"limit": 100}, {"offset": -1}, {"sort_dir": "UP"}, {"sort_key": "name"}, {"status": "NEW"},
-    {"enterprise_project_id": "mine"}, {"expired_days_since": 1096}, {"content": "x" * 256},
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 5},
+        {"limit": 100},
+        {"offset": -1},
+        {"sort_dir": "UP"},
+        {"sort_key": "name"},
+        {"status": "NEW"},
+        {"enterprise_project_id": "mine"},
+        {"expired_days_since": 1096},
+        {"content": "x" * 256},
+    ],
+)
 def test_a_wrong_parameter_is_refused(client, query):
     refused(lambda: listed(client, **query), 400, "SCM.0005")
 
@@ -258,10 +279,15 @@ def test_a_revoked_certificate_is_not_exported(admin, client):
 # -- export -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind,header", [
-    ("rsa", "-----BEGIN RSA PRIVATE KEY-----"), ("rsa-pkcs8", "-----BEGIN PRIVATE KEY-----"),
-    ("ec", "-----BEGIN EC PRIVATE KEY-----"), ("ec-pkcs8", "-----BEGIN PRIVATE KEY-----"),
-])
+@pytest.mark.parametrize(
+    "kind,header",
+    [
+        ("rsa", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("rsa-pkcs8", "-----BEGIN PRIVATE KEY-----"),
+        ("ec", "-----BEGIN EC PRIVATE KEY-----"),
+        ("ec-pkcs8", "-----BEGIN PRIVATE KEY-----"),
+    ],
+)
 def test_an_export_is_a_real_pair_with_its_chain(emulator, admin, client, kind, header):
     made = add(admin, "shop.example", kind=kind)
     answer = export(client, made["id"])
@@ -298,7 +324,9 @@ def test_export_can_be_unsound(admin, client):
     assert load_pem_private_key(answer.private_key.encode(), None).public_key() != leaf.public_key()
     answer = with_behaviour(brokenOrder=True)
     assert x509.load_pem_x509_certificates(answer.entire_certificate.encode())[1] == leaf
-    assert "-----END CERTIFICATE----------BEGIN CERTIFICATE-----" in with_behaviour(missingNewline=True).entire_certificate
+    assert (
+        "-----END CERTIFICATE----------BEGIN CERTIFICATE-----" in with_behaviour(missingNewline=True).entire_certificate
+    )
     answer = with_behaviour(crlf=True)
     assert answer.entire_certificate.count("\n") == answer.entire_certificate.count("\r\n") > 10
     assert "\r\n" in answer.private_key
@@ -316,8 +344,11 @@ def pair():
 
 def body_of(issued, **more: object) -> ImportCertificateRequestBody:
     values = {
-        "name": "import.example", "certificate": issued.leaf_pem.strip(), "private_key": issued.key_pem.strip(),
-        "certificate_chain": issued.intermediate_pem.strip(), **more,
+        "name": "import.example",
+        "certificate": issued.leaf_pem.strip(),
+        "private_key": issued.key_pem.strip(),
+        "certificate_chain": issued.intermediate_pem.strip(),
+        **more,
     }
     return ImportCertificateRequestBody(**values)
 
@@ -346,16 +377,22 @@ def test_what_cannot_be_imported_is_refused_with_its_code(client, pair):
     expired = old.issue(["old.example"], "ec", old.root.not_valid_before_utc, pair.not_before)
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     for change, code in [
-        ({"name": "a b"}, "SCM.0032"), ({"name": "ab"}, "SCM.0032"), ({"certificate": None}, "SCM.0005"),
-        ({"certificate": "x" * 4097}, "SCM.0005"), ({"certificate": pair.leaf_pem}, "SCM.0053"),
-        ({"certificate": broken}, "SCM.0006"), ({"certificate_chain": broken}, "SCM.0013"),
-        ({"certificate_chain": None}, "SCM.0013"), ({"private_key": "key"}, "SCM.0114"),
+        ({"name": "a b"}, "SCM.0032"),
+        ({"name": "ab"}, "SCM.0032"),
+        ({"certificate": None}, "SCM.0005"),
+        ({"certificate": "x" * 4097}, "SCM.0005"),
+        ({"certificate": pair.leaf_pem}, "SCM.0053"),
+        ({"certificate": broken}, "SCM.0006"),
+        ({"certificate_chain": broken}, "SCM.0013"),
+        ({"certificate_chain": None}, "SCM.0013"),
+        ({"private_key": "key"}, "SCM.0114"),
         ({"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "SCM.0012"),
         ({"private_key": other.key_pem.strip()}, "SCM.0014"),
         ({"certificate_chain": other.intermediate_pem.strip()}, "SCM.0079"),
         ({"enc_certificate": broken}, "SCM.0005"),
     ]:
-        refused(lambda: import_(client, body_of(pair, **change)), 400, code)
+        body = body_of(pair, **change)
+        refused(lambda body=body: import_(client, body), 400, code)
     refused(lambda: import_(client, body_of(expired)), 400, "SCM.0005")
     assert listed(client) == []
 
@@ -413,10 +450,15 @@ def test_a_clock_that_differs_too_much_is_refused(admin, client, minutes):
     assert listed(client) == []
 
 
-@pytest.mark.parametrize("missing,action", [
-    ("scm:cert:list", lambda c, i: listed(c)), ("scm:cert:get", lambda c, i: c.show_certificate(ShowCertificateRequest(i))),
-    ("scm:cert:download", export), ("scm:cert:delete", lambda c, i: c.delete_certificate(DeleteCertificateRequest(i))),
-])
+@pytest.mark.parametrize(
+    "missing,action",
+    [
+        ("scm:cert:list", lambda c, i: listed(c)),
+        ("scm:cert:get", lambda c, i: c.show_certificate(ShowCertificateRequest(i))),
+        ("scm:cert:download", export),
+        ("scm:cert:delete", lambda c, i: c.delete_certificate(DeleteCertificateRequest(i))),
+    ],
+)
 def test_a_missing_permission_is_a_401_of_its_own_code(emulator, admin, missing, action):
     made = add(admin, "shop.example")["id"]
     every = {"scm:cert:list", "scm:cert:get", "scm:cert:download", "scm:cert:delete"}
@@ -454,8 +496,17 @@ def test_a_key_at_project_level_is_accepted(emulator):
     project = BasicCredentials(DEFAULT_AK, DEFAULT_SK, PROJECTS["ap-southeast-1"])
     headers = {"Content-Type": "application/json"}
     request = SdkRequest(
-        method="GET", schema="http", host=emulator.server.address, resource_path="/v3/scm/certificates", uri="/v3/scm/certificates",
-        query_params=[("limit", 10)], header_params=headers, body="", stream=False, signing_algorithm=SigningAlgorithm.get_default())
+        method="GET",
+        schema="http",
+        host=emulator.server.address,
+        resource_path="/v3/scm/certificates",
+        uri="/v3/scm/certificates",
+        query_params=[("limit", 10)],
+        header_params=headers,
+        body="",
+        stream=False,
+        signing_algorithm=SigningAlgorithm.get_default(),
+    )
     signed = project.sign_request(request)
     url = f"{emulator.url}/v3/scm/certificates?limit=10"
     assert requests.get(url, headers=signed.header_params, timeout=5).status_code == 200
@@ -580,4 +631,3 @@ def test_exports_are_counted(admin, client):
         thread.join()
     summary = admin.get("/admin/journal?operation=ExportCertificate&status=200")
     assert summary["total"] == 4 and summary["entries"][0]["keyId"] == DEFAULT_AK
-
