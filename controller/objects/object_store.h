@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,10 @@ class ObjectStore {
 
     /// Makes `status` the binding's status. Writes nothing where it is that already, or the binding is gone.
     virtual base::Expected<void> writeStatus(const api::ObjectKey& key, const api::Status& status) = 0;
+
+    /// Reports changes until a stop is asked for; blocks. Changes of a moment come in one call. What was there before is
+    /// not reported.
+    virtual void watch(const std::function<void(const std::vector<Change>&)>& onChanges, std::stop_token stop) = 0;
 
     /// Tells the world; never blocks, never fails the caller.
     virtual void emit(const Event& event) = 0;
