@@ -93,6 +93,18 @@ Error notTrusted(const CertificateInfo& leaf, X509_STORE_CTX* context) {
                                                X509_verify_cert_error_string(error) + place + "; " + remedyFor(error));
 }
 
+/// OpenSSL takes the first authority of the right name and gives up when its signature does not fit; a renewed root
+/// bears the name of the one before, so the signature is part of the question here. Key usage is judged later, with a
+/// better word for it.
+int issuedBySignature(X509_STORE_CTX* /*context*/, X509* subject, X509* issuer) {
+    const int answer = X509_check_issued(issuer, subject);
+    if (answer != X509_V_OK && answer != X509_V_ERR_KEYUSAGE_NO_CERTSIGN) {
+        return 0;
+    }
+    EVP_PKEY* key = X509_get0_pubkey(issuer);
+    return key != nullptr && X509_verify(subject, key) == 1 ? 1 : 0;
+}
+
 StorePtr storeOf(const std::vector<Member>& authorities) {
     StorePtr store(X509_STORE_new());
     for (const Member& authority : authorities) {
@@ -100,6 +112,7 @@ StorePtr storeOf(const std::vector<Member>& authorities) {
             return nullptr;
         }
     }
+    X509_STORE_set_check_issued(store.get(), issuedBySignature);
     return store;
 }
 
