@@ -26,8 +26,8 @@ class Prober {
   public:
     virtual ~Prober() = default;
 
-    /// One full TLS handshake (never a resumed one), at least TLS 1.2, no data sent. The certificate is not judged here:
-    /// what is served is compared with what should be. Reason kUnreachable: no connection, no handshake in time.
+    /// One full TLS handshake (never a resumed one), at least TLS 1.2, no data sent. The certificate is not judged
+    /// here: what is served is compared with what should be. Reason kUnreachable: no connection, no handshake in time.
     virtual base::Expected<Served> handshake(const Place& place, const base::CallContext& context) = 0;
 };
 
