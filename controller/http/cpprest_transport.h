@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/expected.h"
+#include "http/transport.h"
+
+namespace certbinder::http {
+
+struct TransportSettings {
+    std::string userAgent = "certbinder";  ///< `certbinder/<version>`
+    std::size_t poolThreads = 4;           ///< of the process; the first transport made decides
+
+    /// Trusted besides the system's bundle: a file, as SSL_CERT_FILE names one. It adds; it does not replace.
+    std::optional<std::string> extraCaFile;
+    std::string extraCaPem;  ///< trusted besides, as PEM
+
+    std::chrono::milliseconds silence{30'000};    ///< send() gives up after that long without a byte
+    std::chrono::milliseconds keepAlive{15'000};  ///< an unused connection is not used again after that
+    std::size_t keptPerHost = 4;                  ///< unused connections, at most
+    std::size_t mostHeaderBytes = 256 << 10;      ///< of an answer, on https
+};
+
+/// The defaults with extraCaFile from the environment's SSL_CERT_FILE.
+TransportSettings settingsFromEnvironment();
+
+/// A Transport on cpprestsdk, HTTP/1.1. Fails with kInvalidSpec where a CA cannot be read.
+///
+/// A call ends within 50 ms of its deadline or stop, whatever the server or the resolver does. GET and HEAD use kept
+/// connections and are sent again on a new one where a kept one proves stale; all other methods go out on a new
+/// connection, once. The callbacks of stream() run on the caller's thread, and the server is read no faster than they
+/// return. Answers are not decompressed, and no proxy is used, whatever the environment says.
+base::Expected<std::unique_ptr<Transport>> makeCpprestTransport(TransportSettings settings);
+
+}  // namespace certbinder::http
