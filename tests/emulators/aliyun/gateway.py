@@ -95,15 +95,23 @@ def read(request: Request) -> Sent:
     form: dict[str, str] = {}
     if "application/x-www-form-urlencoded" in headers.get("content-type", "").lower():
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+    query = dict(parse_qsl(request.query, keep_blank_values=True))
     return Sent(
         method=request.method,
         host=headers.get("host", "").partition(":")[0].lower(),
         headers=headers,
-        query=dict(parse_qsl(request.query, keep_blank_values=True)),
+        query=query,
         form=form,
         body=request.body,
-        acs3="x-acs-action" in headers or headers.get("authorization", "").startswith("ACS3-"),
+        acs3=_is_acs3(headers, {**query, **form}),
     )
+
+
+def _is_acs3(headers: dict[str, str], parameters: dict[str, str]) -> bool:
+    """SDKs send x-acs-action along with HMAC-SHA1 too, so that header alone decides nothing."""
+    if headers.get("authorization", "").startswith("ACS3-"):
+        return True
+    return "x-acs-action" in headers and not {"Signature", "SignatureMethod"} & set(parameters)
 
 
 class Nonces:
