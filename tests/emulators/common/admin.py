@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from emulators.common.clock import Clock, parse_time
 from emulators.common.faults import FaultError, FaultTable, parse_fault
-from emulators.common.http_server import HttpServer, Request, Response, json_response
+from emulators.common.http_server import HttpServer, Request, Response, json_response, parse_json
 from emulators.common.journal import Journal
 
 
@@ -109,7 +108,7 @@ class AdminFace:
                 continue
             params = {name: unquote(value) for name, value in match.groupdict().items()}
             query = dict(parse_qsl(request.query, keep_blank_values=True))
-            body = json.loads(request.body) if request.body.strip() else None
+            body = parse_json(request.body) if request.body.strip() else None
             answer = action(AdminCall(params, query, body))
             return {} if answer is None else answer
         if found:

@@ -72,6 +72,20 @@ def json_response(status: int, value: object, headers: Mapping[str, str] | None 
     return Response(status, merged, text.encode("utf-8"))
 
 
+def parse_json(body: bytes) -> object:
+    """The value of a JSON text; ValueError for everything that is none.
+
+    That includes nesting too deep for the parser, and lone surrogates, which no answer and no
+    journal could repeat in UTF-8.
+    """
+    try:
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError as error:
+        raise ValueError("the JSON text is nested too deeply") from error
+    return value
+
+
 Handler = Callable[[Request], Response]
 
 

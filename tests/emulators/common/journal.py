@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from urllib.parse import unquote_plus
 
-from emulators.common.http_server import Request, split_pairs
+from emulators.common.http_server import Request, parse_json, split_pairs
 
 REMOVED = "[removed]"
 
@@ -55,9 +55,11 @@ def redact_body(body: bytes, content_type: str) -> str:
     """A request's body as text with private keys, passwords and tokens cut out."""
     text = body.decode("utf-8", "replace")
     try:
-        return json.dumps(_clean(json.loads(text)), ensure_ascii=False)
+        return json.dumps(_clean(parse_json(body)), ensure_ascii=False)
     except ValueError:
-        pass
+        # What looks like JSON and is broken cannot be cleaned by its names, so none of it is kept.
+        if "json" in content_type.lower() or text.lstrip()[:1] in ("{", "["):
+            return f"[{len(body)} bytes that are not JSON]"
     if "form" in content_type.lower():
         parts = []
         for name, value in split_pairs(text):

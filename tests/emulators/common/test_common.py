@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from emulators.common.certs import KINDS, CertificateFactory
 from emulators.common.emulator import Call, Emulator
 from emulators.common.faults import FaultError, FaultTable, parse_fault
-from emulators.common.http_server import Request, json_response
+from emulators.common.http_server import Request, json_response, parse_json
 from emulators.common.journal import redact_body
 
 
@@ -304,3 +304,14 @@ def test_a_process_ends_with_its_parent(tmp_path):
             return True
 
     wait_for(gone, 5.0)
+
+
+BROKEN_JSON = [b"{", b"\xff\xfe", b"[" * 100_000, b'{"password": "\\ud800 hunter2"}', b'{"password": "hunter2"']
+
+
+@pytest.mark.parametrize("body", BROKEN_JSON, ids=range(len(BROKEN_JSON)))
+def test_broken_json_is_an_error_of_the_caller_and_leaves_no_secret(body):
+    with pytest.raises(ValueError):
+        parse_json(body)
+    assert "hunter2" not in redact_body(body, "application/json")
+    assert "hunter2" not in redact_body(body, "")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
 from emulators.common.emulator import Call
-from emulators.common.http_server import Response, json_response, split_pairs
+from emulators.common.http_server import Response, json_response, parse_json, split_pairs
 from emulators.huawei.access import DOMAIN_ID, DOMAIN_NAME, Access, Caller, Token
 from emulators.huawei.errors import IamError
 
@@ -132,7 +131,7 @@ def iam_time(moment: datetime) -> str:
 def iam_object(call: Call) -> dict[str, Any]:
     """The request's JSON object; IamError when it is none."""
     try:
-        value = json.loads(call.request.body)
+        value = parse_json(call.request.body)
     except ValueError as error:
         raise IamError(400, "The request body is not JSON.") from error
     if not isinstance(value, dict):

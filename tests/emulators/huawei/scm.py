@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from emulators.common.clock import Clock
 from emulators.common.emulator import Call
-from emulators.common.http_server import Response, json_response, split_pairs
+from emulators.common.http_server import Response, json_response, parse_json, split_pairs
 from emulators.huawei.access import DOMAIN_ID, Access
 from emulators.huawei.certificates import (
     EXPORTABLE,
@@ -345,7 +344,7 @@ def _flag(query: dict[str, str], name: str, default: bool) -> bool:
 def json_body(call: Call) -> dict[str, Any]:
     """The request's JSON object; ApiError when it is none."""
     try:
-        value = json.loads(call.request.body)
+        value = parse_json(call.request.body)
     except ValueError as error:
         raise ApiError("SCM.0005", "the body is not JSON") from error
     if not isinstance(value, dict):
