@@ -69,6 +69,11 @@ def redact_body(body: bytes, content_type: str) -> str:
     return _PEM_KEY.sub(REMOVED, text)
 
 
+def _matches(value: object, wanted: str) -> bool:
+    text = str(value)
+    return text.lower() == wanted.lower() if isinstance(value, bool) else text == wanted
+
+
 class Journal:
     """An append-only list of entries. Thread-safe.
 
@@ -102,9 +107,9 @@ class Journal:
             self._entries.clear()
 
     def entries(self, **wanted: str) -> list[dict[str, object]]:
-        """The entries whose fields, as text, equal what is wanted."""
+        """The entries whose fields, as text, equal what is wanted; true and false in any case."""
         with self._lock:
-            return [dict(e) for e in self._entries if all(str(e.get(k)) == v for k, v in wanted.items())]
+            return [dict(e) for e in self._entries if all(_matches(e.get(k), v) for k, v in wanted.items())]
 
     def count(self, **wanted: str) -> int:
         return len(self.entries(**wanted))

@@ -173,6 +173,8 @@ def test_the_journal_is_counted_and_cleared_by_the_admin_face(emulator):
     status, value = admin(emulator, "GET", "/admin/journal?operation=op&status=200")
     assert (status, value["total"], value["counts"]) == (200, 1, {"op": 1})
     assert value["entries"][0]["url"] == "/op?a=b"
+    assert admin(emulator, "GET", "/admin/journal?changed=false")[1]["total"] == 2
+    assert admin(emulator, "GET", "/admin/journal?changed=true")[1]["total"] == 0
     admin(emulator, "DELETE", "/admin/journal")
     assert admin(emulator, "GET", "/admin/journal")[1]["total"] == 0
 
