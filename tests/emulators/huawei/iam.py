@@ -83,11 +83,12 @@ class Iam:
 
     def _describe(self, user: str, token: Token, with_catalog: bool) -> dict[str, Any]:
         domain = {"id": DOMAIN_ID, "name": DOMAIN_NAME}
+        known = self._access.users.get(user)
         value: dict[str, Any] = {
             "expires_at": iam_time(token.expires_at),
             "issued_at": iam_time(token.issued_at),
             "methods": list(token.methods),
-            "user": {"domain": domain, "id": "", "name": user, "password_expires_at": ""},
+            "user": {"domain": domain, "id": known.id if known else "", "name": user, "password_expires_at": ""},
             "roles": [{"id": "0", "name": action} for action in sorted(token.actions)],
         }
         if with_catalog:

@@ -69,6 +69,7 @@ def test_a_password_gives_a_token_for_a_project(emulator, project):
     answer = client_of(emulator).keystone_create_user_token_by_password(token_request(scope))
     assert answer.token.project.name == "ap-southeast-1" and answer.token.project.id == PROJECTS["ap-southeast-1"]
     assert answer.token.methods == ["password"] and answer.token.user.name == DEFAULT_USER
+    assert answer.token.user.id == emulator.access.users[DEFAULT_USER].id
     assert answer.token.issued_at < answer.token.expires_at and answer.token.expires_at.endswith("Z")
     assert len(answer.x_subject_token) > 3000
     assert list_with(emulator, answer.x_subject_token).status_code == 200
