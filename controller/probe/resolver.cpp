@@ -13,6 +13,14 @@
 #include <system_error>
 
 namespace certbinder::probe {
+
+/// What getaddrinfo said. Not in the nameless namespace, since a member of Resolver::Lookup has this type.
+struct LookupAnswer {
+    int error = 0;  ///< of getaddrinfo
+    int systemError = 0;
+    std::vector<Endpoint> endpoints;
+};
+
 namespace {
 
 using base::Reason;
@@ -21,19 +29,13 @@ using base::unexpected;
 /// Lookups that may hang at once; more of them mean that name resolution is down, and would only pile up threads.
 constexpr std::size_t kMostLookups = 64;
 
-struct Answer {
-    int error = 0;  ///< of getaddrinfo
-    int systemError = 0;
-    std::vector<Endpoint> endpoints;
-};
-
-Answer ask(const std::string& host, std::uint16_t port, int flags) {
+LookupAnswer ask(const std::string& host, std::uint16_t port, int flags) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = flags | AI_NUMERICSERV;
     addrinfo* found = nullptr;
-    Answer answer;
+    LookupAnswer answer;
     answer.error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
     answer.systemError = errno;
     if (answer.error != 0) {
@@ -55,7 +57,7 @@ base::Error lookupFailed(const std::string& why) {
                        "resolving the name failed: " + why + "; look at the address and at the name server");
 }
 
-base::Expected<std::vector<Endpoint>> outcome(const Answer& answer) {
+base::Expected<std::vector<Endpoint>> outcome(const LookupAnswer& answer) {
     if (answer.error == EAI_SYSTEM) {
         return unexpected(lookupFailed(std::system_category().message(answer.systemError)));
     }
@@ -75,7 +77,7 @@ struct Resolver::Lookup {
     std::uint16_t port = 0;
     base::UniqueFd done{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     std::atomic<bool> finished{false};  ///< the answer is written before, and read only after
-    Answer answer;
+    LookupAnswer answer;
 
     void run() {
         answer = ask(host, port, AI_ADDRCONFIG);
@@ -114,7 +116,7 @@ bool Resolver::start(const std::shared_ptr<Lookup>& lookup) {
 
 base::Expected<std::vector<Endpoint>> Resolver::resolve(const std::string& host, std::uint16_t port,
                                                         const StopSignal& signal, base::SteadyTime deadline) {
-    Answer literal = ask(host, port, AI_NUMERICHOST);
+    LookupAnswer literal = ask(host, port, AI_NUMERICHOST);
     if (literal.error == 0) {
         return outcome(literal);
     }

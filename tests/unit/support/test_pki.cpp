@@ -20,7 +20,7 @@
 namespace certbinder::test {
 namespace {
 
-void need(bool done, const char* what) {
+void pkiNeeds(bool done, const char* what) {
     if (!done) {
         throw std::runtime_error(std::string("the test PKI failed: ") + what);
     }
@@ -47,13 +47,13 @@ EVP_PKEY* generate(KeyKind kind) {
 }
 
 std::shared_ptr<EVP_PKEY> owned(EVP_PKEY* key) {
-    need(key != nullptr, "making a key");
+    pkiNeeds(key != nullptr, "making a key");
     return {key, EVP_PKEY_free};
 }
 
 std::string written(const std::function<int(BIO*)>& write) {
     const std::unique_ptr<BIO, decltype(&BIO_free_all)> bio(BIO_new(BIO_s_mem()), BIO_free_all);
-    need(write(bio.get()) == 1, "writing PEM");
+    pkiNeeds(write(bio.get()) == 1, "writing PEM");
     char* data = nullptr;
     const long size = BIO_get_mem_data(bio.get(), &data);
     return {data, static_cast<std::size_t>(size)};
@@ -64,7 +64,7 @@ void addExtension(X509* certificate, int nid, const std::string& value) {
     X509V3_set_ctx_nodb(&context);
     X509V3_set_ctx(&context, certificate, certificate, nullptr, nullptr, 0);
     X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-    need(extension != nullptr && X509_add_ext(certificate, extension, -1) == 1, "adding an extension");
+    pkiNeeds(extension != nullptr && X509_add_ext(certificate, extension, -1) == 1, "adding an extension");
     X509_EXTENSION_free(extension);
 }
 
@@ -86,22 +86,22 @@ void addNames(X509* certificate, const Request& request) {
         GENERAL_NAME_set0_value(name, GEN_IPADD, a2i_IPADDRESS(text.c_str()));
         sk_GENERAL_NAME_push(names, name);
     }
-    need(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0) == 1, "adding names");
+    pkiNeeds(X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0) == 1, "adding names");
     GENERAL_NAMES_free(names);
 }
 
 void setDates(X509* certificate, const Request& request) {
-    need(ASN1_TIME_set(X509_getm_notBefore(certificate), request.notBefore.time_since_epoch().count()) != nullptr &&
-             ASN1_TIME_set(X509_getm_notAfter(certificate), request.notAfter.time_since_epoch().count()) != nullptr,
-         "setting the dates");
+    pkiNeeds(ASN1_TIME_set(X509_getm_notBefore(certificate), request.notBefore.time_since_epoch().count()) != nullptr &&
+                 ASN1_TIME_set(X509_getm_notAfter(certificate), request.notAfter.time_since_epoch().count()) != nullptr,
+             "setting the dates");
 }
 
 void setSubject(X509* certificate, const std::string& commonName) {
     if (!commonName.empty()) {
-        need(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-                                        reinterpret_cast<const unsigned char*>(commonName.data()),
-                                        static_cast<int>(commonName.size()), -1, 0) == 1,
-             "setting the subject");
+        pkiNeeds(X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                                            reinterpret_cast<const unsigned char*>(commonName.data()),
+                                            static_cast<int>(commonName.size()), -1, 0) == 1,
+                 "setting the subject");
     }
 }
 
@@ -175,7 +175,7 @@ Certificate Certificate::make(const Request& request, const Key& key, const Cert
     setDates(handle, request);
     setSubject(handle, request.commonName);
     X509_set_issuer_name(handle, X509_get_subject_name(issuer != nullptr ? issuer->handle() : handle));
-    need(X509_set_pubkey(handle, key.handle()) == 1, "setting the key");
+    pkiNeeds(X509_set_pubkey(handle, key.handle()) == 1, "setting the key");
     if (request.authority) {
         addExtension(handle, NID_basic_constraints, "critical,CA:TRUE");
         addExtension(handle, NID_key_usage, "critical,keyCertSign,cRLSign");
@@ -185,7 +185,7 @@ Certificate Certificate::make(const Request& request, const Key& key, const Cert
     addNames(handle, request);
     EVP_PKEY* signer = issuer != nullptr ? issuer->key().handle() : key.handle();
     const bool hasOwnDigest = EVP_PKEY_is_a(signer, "ED25519") == 1;
-    need(X509_sign(handle, signer, hasOwnDigest ? nullptr : EVP_sha256()) > 0, "signing");
+    pkiNeeds(X509_sign(handle, signer, hasOwnDigest ? nullptr : EVP_sha256()) > 0, "signing");
     return certificate;
 }
 
@@ -204,7 +204,7 @@ std::string Certificate::pem() const {
 std::string Certificate::der() const {
     std::string der(static_cast<std::size_t>(i2d_X509(handle_.get(), nullptr)), '\0');
     auto* at = reinterpret_cast<unsigned char*>(der.data());
-    need(i2d_X509(handle_.get(), &at) > 0, "encoding a certificate");
+    pkiNeeds(i2d_X509(handle_.get(), &at) > 0, "encoding a certificate");
     return der;
 }
 
