@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import functools
-import ipaddress
 import sys
 
 from emulators.common.launch import main
 
+from .model import AddressPool
 from .service import DEFAULT_ADDRESS_POOL, AliyunEmulator
 
 
 def _loopback(text: str) -> str:
     try:
-        network = ipaddress.ip_network(text)
+        AddressPool(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    if not network.is_loopback:
-        raise argparse.ArgumentTypeError(f"{text} is not a loopback network")
     return text
 
 

@@ -50,9 +50,7 @@ def _new(request: Parameters, address: str) -> Balancer:
         slave_zone=request.text("SlaveZoneId", f"{cell.region}-b"),
         spec=_spec(request),
         instance_charge_type=request.text("InstanceChargeType", "PayBySpec"),
-        internet_charge_type=request.choice(
-            "InternetChargeType", ("paybytraffic", "paybybandwidth"), "paybytraffic"
-        ),
+        internet_charge_type=request.choice("InternetChargeType", ("paybytraffic", "paybybandwidth"), "paybytraffic"),
         bandwidth=request.integer("Bandwidth", 1, 5120, 5120),
         pay_type=request.choice("PayType", ("PayOnDemand", "PrePay"), "PayOnDemand"),
         address_ip_version=request.choice("AddressIPVersion", ("ipv4",), "ipv4"),
@@ -73,9 +71,7 @@ def create(request: Parameters) -> Answer:
     if token in cell.client_tokens:
         known, balancer_id = cell.client_tokens[token]
         if known != meaning:
-            raise ApiError(
-                400, "IdempotentParameterMismatch", "The ClientToken was used with other parameters before."
-            )
+            raise ApiError(400, "IdempotentParameterMismatch", "The ClientToken was used with other parameters before.")
         if balancer_id in cell.balancers:
             return _created(cell.balancers[balancer_id])
     address = world.addresses.take()
@@ -277,7 +273,11 @@ def add_backends(request: Parameters) -> Answer:
         server = entry["ServerId"]
         if server in balancer.backends:
             raise invalid_parameter("The specified backend server is attached already.")
-        view: dict[str, str | int] = {"ServerId": server, "Weight": _weight(entry), "Type": str(entry.get("Type", "ecs"))}
+        view: dict[str, str | int] = {
+            "ServerId": server,
+            "Weight": _weight(entry),
+            "Type": str(entry.get("Type", "ecs")),
+        }
         for name in ("ServerIp", "Description"):
             if name in entry:
                 view[name] = str(entry[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .errors import ApiError, invalid_parameter
-from .model import Certificate
+from .model import DEFAULT_RESOURCE_GROUP, Certificate
 from .parameters import Parameters, iso_seconds, tag_list
 from .pem import parse_pair
 from .registry import SLB, Answer
@@ -53,16 +53,19 @@ def upload(request: Parameters) -> Answer:
     tags = request.new_tags()
     if len(cell.certificates) >= world.settings.certificateQuota:
         raise ApiError(400, "OverQuota", "The number of server certificates has reached the quota.")
-    return base_view(world.add_certificate(cell, pair, name, tags), cell.region)
+    group = request.text("ResourceGroupId", DEFAULT_RESOURCE_GROUP)
+    return base_view(world.add_certificate(cell, pair, name, tags, resource_group=group), cell.region)
 
 
 @SLB.action("DescribeServerCertificates")
 def describe(request: Parameters) -> Answer:
-    wanted = request.text("ServerCertificateId")
+    wanted, group = request.text("ServerCertificateId"), request.text("ResourceGroupId")
     found = [
         certificate
         for certificate in request.cell.certificates.values()
-        if wanted in ("", certificate.id) and request.matches_tags(certificate.tags)
+        if wanted in ("", certificate.id)
+        and group in ("", certificate.resource_group)
+        and request.matches_tags(certificate.tags)
     ]
     return {"ServerCertificates": {"ServerCertificate": [_listed(entry, request.cell.region) for entry in found]}}
 

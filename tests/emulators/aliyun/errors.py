@@ -89,7 +89,9 @@ BUSY_STATUS = {
 
 
 def busy(code: str) -> ApiError:
-    return ApiError(BUSY_STATUS.get(code, 400), code, "Another operation on the resource is in progress, please try again later.")
+    return ApiError(
+        BUSY_STATUS.get(code, 400), code, "Another operation on the resource is in progress, please try again later."
+    )
 
 
 GATEWAY_FAILURES = {

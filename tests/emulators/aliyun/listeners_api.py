@@ -16,7 +16,16 @@ DEFAULT_PAGE = 20
 LARGEST_PAGE = 100
 
 # Members of a listed listener that stand beside its HTTPSListenerConfig, not in it.
-_OUTER = ("BackendServerPort", "Bandwidth", "Scheduler", "VServerGroupId", "Description", "AclId", "AclStatus", "AclType")
+_OUTER = (
+    "BackendServerPort",
+    "Bandwidth",
+    "Scheduler",
+    "VServerGroupId",
+    "Description",
+    "AclId",
+    "AclStatus",
+    "AclType",
+)
 
 
 def port_of(request: Parameters) -> int:
@@ -192,21 +201,27 @@ def _search(
 
 
 def listed(listener: Listener) -> dict[str, Any]:
-    shown = attributes.shown(listener.attributes)
-    entry: dict[str, Any] = {
+    """A listener as the list shows it; the part that its attributes decide is kept until they are replaced."""
+    if listener.outline is None or listener.outline[0] is not listener.attributes:
+        listener.outline = (listener.attributes, *_outline(listener.attributes))
+    _, outer, config = listener.outline
+    return {
         "LoadBalancerId": listener.balancer.id,
         "ListenerPort": listener.port,
         "ListenerProtocol": "https",
         "Status": listener.status,
+        **outer,
+        "Tags": tag_list(listener.tags),
+        "HTTPSListenerConfig": {"ServerCertificateId": listener.certificate_id, **config},
     }
-    for name in _OUTER:
-        if name in shown:
-            entry[name] = shown.pop(name)
-    if "AclId" in entry:
-        entry["AclIds"] = str(entry["AclId"]).split(",")
-    entry["Tags"] = tag_list(listener.tags)
-    entry["HTTPSListenerConfig"] = {"ServerCertificateId": listener.certificate_id, **shown}
-    return entry
+
+
+def _outline(values: attributes.Attributes) -> tuple[dict[str, Any], dict[str, Any]]:
+    config: dict[str, Any] = attributes.shown(values)
+    outer: dict[str, Any] = {name: config.pop(name) for name in _OUTER if name in config}
+    if "AclId" in outer:
+        outer["AclIds"] = str(outer["AclId"]).split(",")
+    return outer, config
 
 
 def _encode_token(key: tuple[str, int]) -> str:

@@ -10,11 +10,18 @@ import string
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from emulators.common.clock import Clock
 
-from .errors import ApiError, balancer_not_found, busy, certificate_not_found, listener_not_found, service_is_configuring
+from .errors import (
+    ApiError,
+    balancer_not_found,
+    busy,
+    certificate_not_found,
+    listener_not_found,
+    service_is_configuring,
+)
 from .pem import Pair, PemRules
 from .settings import Settings
 from .timeline import Timeline
@@ -73,6 +80,8 @@ class Listener:
     generation: int = 0
     published: int = 0
     serving_error: str = ""
+    # What listings say of these very attributes: (attributes, members, config). Attributes are replaced, never edited.
+    outline: tuple[dict[str, str | int], dict[str, Any], dict[str, Any]] | None = None
 
     @property
     def id(self) -> str:
@@ -165,12 +174,12 @@ class AddressPool:
     """Addresses of load balancers, handed out in turn and never twice at a time."""
 
     def __init__(self, network: str) -> None:
-        self.network = ipaddress.ip_network(network)
-        if not self.network.is_loopback:
-            raise ValueError(f"{network} is not loopback; load balancers are served on this machine only")
+        self.network = ipaddress.IPv4Network(network)
+        if not self.network.is_loopback or self.network.prefixlen > 30:
+            raise ValueError(f"{network} is not a loopback network of at least four addresses")
         self._used: set[str] = set()
         self._next = 0
-        self._size = max(self.network.num_addresses - 2, 1)
+        self._size = self.network.num_addresses - 2
 
     def take(self) -> str:
         for step in range(self._size):
@@ -241,9 +250,24 @@ class World:
 
     # -- certificates ---------------------------------------------------------
 
-    def add_certificate(self, cell: Cell, pair: Pair, name: str, tags: Tags, from_cas: bool = False) -> Certificate:
+    def add_certificate(
+        self,
+        cell: Cell,
+        pair: Pair,
+        name: str,
+        tags: Tags,
+        from_cas: bool = False,
+        resource_group: str = DEFAULT_RESOURCE_GROUP,
+    ) -> Certificate:
+        """Adds without looking at the quota; an empty name becomes the common name."""
         certificate = Certificate(
-            self.new_certificate_id(cell.account), name or pair.common_name, pair, self.now_ms(), dict(tags), from_cas
+            id=self.new_certificate_id(cell.account),
+            name=name or pair.common_name,
+            pair=pair,
+            created_ms=self.now_ms(),
+            tags=dict(tags),
+            from_cas=from_cas,
+            resource_group=resource_group,
         )
         cell.certificates[certificate.id] = certificate
         return certificate
@@ -403,6 +427,8 @@ class World:
 
     def publish(self, cell: Cell, listener: Listener) -> None:
         """Shows clients what is set now, after the delay of the data plane."""
+        if not listener.serve:
+            return
         listener.generation += 1
         generation, serving = listener.generation, self.serving(cell, listener)
 

@@ -190,8 +190,4 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
         extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ()
-    return tuple(
-        str(name.value)
-        for name in extension.value
-        if isinstance(name, (x509.DNSName, x509.IPAddress))
-    )
+    return tuple(str(name.value) for name in extension.value if isinstance(name, (x509.DNSName, x509.IPAddress)))

@@ -25,7 +25,11 @@ def zones(request: Parameters) -> Answer:
     return {
         "Zones": {
             "Zone": [
-                {"ZoneId": zone, "LocalName": zone, "SlaveZones": {"SlaveZone": [{"ZoneId": other, "LocalName": other}]}}
+                {
+                    "ZoneId": zone,
+                    "LocalName": zone,
+                    "SlaveZones": {"SlaveZone": [{"ZoneId": other, "LocalName": other}]},
+                }
                 for zone, other in ((one, two), (two, one))
             ]
         }

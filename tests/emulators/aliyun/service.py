@@ -11,8 +11,17 @@ from emulators.common.faults import Fault
 from emulators.common.http_server import Request, Response
 
 # The API modules register their actions when they are imported.
-from . import balancers_api, certificates_api, extensions_api, listeners_api, places_api, tags_api  # noqa: F401
-from . import control, gateway, sts_api
+from . import (  # noqa: F401
+    balancers_api,
+    certificates_api,
+    control,
+    extensions_api,
+    gateway,
+    listeners_api,
+    places_api,
+    sts_api,
+    tags_api,
+)
 from .accounts import Key, KeyRing
 from .errors import BUSY_STATUS, GATEWAY_FAILURES, ApiError, forbidden
 from .errors import gateway as gateway_error

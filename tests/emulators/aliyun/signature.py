@@ -27,8 +27,7 @@ def encode(text: str) -> str:
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """`name=value` pairs, encoded, sorted by the bytes of the name."""
     return "&".join(
-        f"{encode(name)}={encode(parameters[name])}"
-        for name in sorted(parameters, key=lambda name: name.encode())
+        f"{encode(name)}={encode(parameters[name])}" for name in sorted(parameters, key=lambda name: name.encode())
     )
 
 
@@ -51,9 +50,7 @@ class Acs3Authorization:
     signature: str
 
 
-_ACS3 = re.compile(
-    r"^ACS3-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$"
-)
+_ACS3 = re.compile(r"^ACS3-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$")
 
 
 def parse_acs3_authorization(header: str) -> Acs3Authorization | None:

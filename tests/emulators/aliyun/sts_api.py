@@ -40,7 +40,9 @@ def assume_role(values: Mapping[str, str], caller: Key, ring: KeyRing, clock: Cl
     if re.fullmatch(r"\d{1,6}", seconds) is None or not 900 <= int(seconds) <= role.longest_seconds:
         raise _invalid("DurationSeconds")
     if match[1] != caller.account or not caller.may("AssumeRole"):
-        raise ApiError(403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM.")
+        raise ApiError(
+            403, "NoPermission", "You are not authorized to do this action. You should be authorized by RAM."
+        )
     expires = clock.now() + timedelta(seconds=int(seconds))
     key = ring.temporary(match[1], f"{match[2]}:{session}", role.allowed, expires)
     return {

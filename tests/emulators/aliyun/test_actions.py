@@ -68,7 +68,9 @@ def test_an_upload_is_described_as_documented(slb, factory):
     assert (body["IsAliCloudCertificate"], body["AliCloudCertificateId"]) == (0, "")
     assert "CreateTimeStamp" not in body
     (listed,) = certificates(slb)
-    assert listed["CreateTimeStamp"] % 1000 == 0 and listed["Tags"] == {"Tag": [{"TagKey": "managed-by", "TagValue": ""}]}
+    assert listed["CreateTimeStamp"] % 1000 == 0 and listed["Tags"] == {
+        "Tag": [{"TagKey": "managed-by", "TagValue": ""}]
+    }
     assert "PRIVATE" not in json.dumps(listed) and "BEGIN" not in json.dumps(listed)
 
 
@@ -102,7 +104,10 @@ def test_a_certificate_is_renamed_and_deleted(slb, pair):
     certificate = upload(slb, pair)["ServerCertificateId"]
     ok(slb.call("SetServerCertificateName", ServerCertificateId=certificate, ServerCertificateName="new"))
     assert certificates(slb)[0]["ServerCertificateName"] == "new"
-    assert slb.call("SetServerCertificateName", ServerCertificateId=certificate, ServerCertificateName="a b").code == "InvalidParameter"
+    assert (
+        slb.call("SetServerCertificateName", ServerCertificateId=certificate, ServerCertificateName="a b").code
+        == "InvalidParameter"
+    )
     ok(slb.call("DeleteServerCertificate", ServerCertificateId=certificate))
     answer = slb.call("DeleteServerCertificate", ServerCertificateId=certificate)
     assert (answer.status, answer.code) == (404, "ServerCertificateId.NotFound")
@@ -138,7 +143,11 @@ def test_a_certificate_in_use_is_not_deleted_until_its_users_let_go(slb, admin, 
     admin.post("/admin/settings", {"referenceSeconds": 60})
     delete = lambda: slb.call("DeleteServerCertificate", ServerCertificateId=old)  # noqa: E731
     assert delete().code == "CertificateAndPrivateKeyIsRefered"
-    ok(slb.call("SetLoadBalancerHTTPSListenerAttribute", LoadBalancerId=balancer, ListenerPort=443, ServerCertificateId=new))
+    ok(
+        slb.call(
+            "SetLoadBalancerHTTPSListenerAttribute", LoadBalancerId=balancer, ListenerPort=443, ServerCertificateId=new
+        )
+    )
     assert delete().code == "CertificateAndPrivateKeyIsRefered"
     settle(admin)
     assert delete().status == 200
@@ -147,7 +156,15 @@ def test_a_certificate_in_use_is_not_deleted_until_its_users_let_go(slb, admin, 
 def test_an_extension_refers_to_its_certificate(slb, admin, placed, factory):
     balancer, _ = placed
     other = upload(slb, factory.issue(["b.example"]))["ServerCertificateId"]
-    body = ok(slb.call("CreateDomainExtension", LoadBalancerId=balancer, ListenerPort=443, Domain="b.example", ServerCertificateId=other))
+    body = ok(
+        slb.call(
+            "CreateDomainExtension",
+            LoadBalancerId=balancer,
+            ListenerPort=443,
+            Domain="b.example",
+            ServerCertificateId=other,
+        )
+    )
     settle(admin)
     delete = lambda: slb.call("DeleteServerCertificate", ServerCertificateId=other)  # noqa: E731
     assert delete().code == "CertificateRelatedDomainExtensionExist"
@@ -205,7 +222,12 @@ def test_a_second_change_of_a_busy_instance_is_refused_unless_switched_off(slb, 
     change = {"LoadBalancerId": balancer, "ListenerPort": 443, "Gzip": "off"}
     ok(slb.call("SetLoadBalancerHTTPSListenerAttribute", **change))
     assert slb.call("SetLoadBalancerHTTPSListenerAttribute", **change).code == "ServiceIsConfiguring"
-    extension = {"LoadBalancerId": balancer, "ListenerPort": 443, "Domain": "x.example", "ServerCertificateId": certificate}
+    extension = {
+        "LoadBalancerId": balancer,
+        "ListenerPort": 443,
+        "Domain": "x.example",
+        "ServerCertificateId": certificate,
+    }
     assert slb.call("CreateDomainExtension", **extension).code == "BackendServer.configuring"
     settle(admin)
     ok(slb.call("AddBackendServers", LoadBalancerId=balancer, BackendServers='[{"ServerId":"i-1"}]'))
@@ -221,7 +243,9 @@ def test_a_listener_may_show_that_it_is_being_configured(slb, admin, placed):
     change = {"LoadBalancerId": balancer, "ListenerPort": 443, "Gzip": "off"}
     ok(slb.call("SetLoadBalancerHTTPSListenerAttribute", **change))
     assert attribute(slb, balancer)["Status"] == "configuring"
-    assert slb.call("SetLoadBalancerHTTPSListenerAttribute", **change).code == "OperationFailed.ListenerStatusNotSupport"
+    assert (
+        slb.call("SetLoadBalancerHTTPSListenerAttribute", **change).code == "OperationFailed.ListenerStatusNotSupport"
+    )
     settle(admin)
     assert attribute(slb, balancer)["Status"] == "running"
 
@@ -250,7 +274,13 @@ def test_a_listener_may_show_that_it_is_being_configured(slb, admin, placed):
 )  # fmt: skip
 def test_a_wrong_new_listener_is_refused(slb, placed, change, status, code):
     balancer, certificate = placed
-    values = {**LISTENER, "LoadBalancerId": balancer, "ListenerPort": 8443, "ServerCertificateId": certificate, **change}
+    values = {
+        **LISTENER,
+        "LoadBalancerId": balancer,
+        "ListenerPort": 8443,
+        "ServerCertificateId": certificate,
+        **change,
+    }
     answer = slb.call("CreateLoadBalancerHTTPSListener", **values)
     assert (answer.status, answer.code) == (status, code)
 
@@ -265,7 +295,11 @@ def test_set_keeps_what_it_is_not_given_but_for_the_health_check_domain(slb, adm
     })  # fmt: skip
     before = attribute(slb, balancer)
     assert before["HealthCheckDomain"] == "h.example" and before["CookieTimeout"] == 100
-    ok(slb.call("SetLoadBalancerHTTPSListenerAttribute", LoadBalancerId=balancer, ListenerPort=443, ServerCertificateId=new))
+    ok(
+        slb.call(
+            "SetLoadBalancerHTTPSListenerAttribute", LoadBalancerId=balancer, ListenerPort=443, ServerCertificateId=new
+        )
+    )
     after = attribute(slb, balancer)
     changed = {name for name in before if name != "RequestId" and before[name] != after.get(name)}
     assert changed == {"ServerCertificateId", "HealthCheckDomain"} and after["HealthCheckDomain"] == ""
@@ -400,7 +434,9 @@ def test_tags_are_set_listed_and_removed(slb, placed):
 
 def test_a_listing_of_many_tags_is_paged(slb, admin):
     tags = {f"k{n}": "v" for n in range(20)}
-    ids = [admin.post("/admin/certificates", {"names": ["a.example"], "kind": "ec", "tags": tags})["id"] for _ in range(3)]
+    ids = [
+        admin.post("/admin/certificates", {"names": ["a.example"], "kind": "ec", "tags": tags})["id"] for _ in range(3)
+    ]
     what = {"ResourceType": "certificate", **{f"ResourceId.{n + 1}": i for n, i in enumerate(ids)}}
     first = ok(slb.call("ListTagResources", **what))
     rest = ok(slb.call("ListTagResources", **what, NextToken=first["NextToken"]))
@@ -412,11 +448,18 @@ def test_a_listing_of_many_tags_is_paged(slb, admin):
 
 
 def test_an_instance_is_created_once_per_token(slb):
-    wanted = {"LoadBalancerName": "SLB1", "MasterZoneId": "cn-hangzhou-a", "SlaveZoneId": "cn-hangzhou-b", "ClientToken": "t"}
+    wanted = {
+        "LoadBalancerName": "SLB1",
+        "MasterZoneId": "cn-hangzhou-a",
+        "SlaveZoneId": "cn-hangzhou-b",
+        "ClientToken": "t",
+    }
     one, two = ok(slb.call("CreateLoadBalancer", **wanted)), ok(slb.call("CreateLoadBalancer", **wanted))
     assert one["LoadBalancerId"] == two["LoadBalancerId"] and one["LoadBalancerId"].startswith("lb-bp1")
     assert (one["VpcId"], one["VSwitchId"], one["NetworkType"]) == ("", "", "classic")
-    assert slb.call("CreateLoadBalancer", **{**wanted, "LoadBalancerName": "SLB2"}).code == "IdempotentParameterMismatch"
+    assert (
+        slb.call("CreateLoadBalancer", **{**wanted, "LoadBalancerName": "SLB2"}).code == "IdempotentParameterMismatch"
+    )
     listed = ok(slb.call("DescribeLoadBalancers", LoadBalancerName="SLB1"))
     (entry,) = listed["LoadBalancers"]["LoadBalancer"]
     shown = ok(slb.call("DescribeLoadBalancerAttribute", LoadBalancerId=one["LoadBalancerId"]))

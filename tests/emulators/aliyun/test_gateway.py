@@ -56,7 +56,9 @@ def test_a_wrong_secret_is_told_with_the_servers_own_string(either):
     answer = replace(either, secret="wrong").call("DescribeRegions")
     assert (answer.status, answer.code) == (400, "SignatureDoesNotMatch")
     assert "POST" in answer.json()["Message"]
-    assert "string to sign is:POST&%2F&" in answer.json()["Message"] or "StringToSign is:ACS3" in answer.json()["Message"]
+    assert (
+        "string to sign is:POST&%2F&" in answer.json()["Message"] or "StringToSign is:ACS3" in answer.json()["Message"]
+    )
 
 
 def test_a_nonce_is_good_once(either):
@@ -159,7 +161,9 @@ def test_a_temporary_key_wants_its_token_until_it_expires(either, admin):
     assert client.call("DescribeRegions").status == 200
     assert replace(client, token="").call("DescribeRegions").code == "InvalidAccessKeyId.NotFound"
     assert replace(client, token="odd").call("DescribeRegions").code == "InvalidSecurityToken.Malformed"
-    assert replace(client, token="CAIS+b/==").call("DescribeRegions").code == "InvalidSecurityToken.MismatchWithAccessKey"
+    assert (
+        replace(client, token="CAIS+b/==").call("DescribeRegions").code == "InvalidSecurityToken.MismatchWithAccessKey"
+    )
     admin.post("/admin/clock", {"advanceSeconds": 400})
     assert client.call("DescribeRegions").code == "InvalidSecurityToken.Expired"
 
@@ -170,9 +174,7 @@ def test_a_role_gives_a_temporary_key_with_the_roles_rights(either, admin):
     sts = replace(either, version="2015-04-01")
     body = sts.call("AssumeRole", RoleArn=arn, RoleSessionName="certbinder").json()
     got = body["Credentials"]
-    assumed = replace(
-        either, key_id=got["AccessKeyId"], secret=got["AccessKeySecret"], token=got["SecurityToken"]
-    )
+    assumed = replace(either, key_id=got["AccessKeyId"], secret=got["AccessKeySecret"], token=got["SecurityToken"])
     assert body["AssumedRoleUser"]["Arn"] == arn + "/certbinder"
     assert assumed.call("DescribeRegions").status == 200
     assert assumed.call("DeleteLoadBalancer", LoadBalancerId="x").code == "Forbidden.RAM"
@@ -195,6 +197,23 @@ def test_regions_and_accounts_are_apart(either, admin):
     other = replace(either, key_id="other", secret="s")
     assert listed(other, "cn-beijing")["ServerCertificates"]["ServerCertificate"] == []
     assert either.call("DescribeServerCertificates", RegionId="mars").code == "InvalidRegionId.NotFound"
+
+
+@pytest.mark.parametrize(
+    "host,region",
+    [
+        ("slb.cn-beijing.aliyuncs.com", "cn-beijing"),
+        ("slb-vpc.cn-beijing.aliyuncs.com", "cn-beijing"),
+        ("slb.aliyuncs.com", "cn-hangzhou"),
+    ],
+)
+def test_without_a_region_the_host_decides_and_the_central_one_means_hangzhou(emulator, admin, host, region):
+    admin.post("/admin/certificates", {"region": region, "names": ["a.example"]})
+    client = SlbClient(emulator.url, overrides={"host": host})
+    found = client.call("DescribeServerCertificates", RegionId="").json()["ServerCertificates"]["ServerCertificate"]
+    assert [entry["RegionId"] for entry in found] == [region]
+    refused = client.call("DeleteServerCertificate", RegionId="", ServerCertificateId="x")
+    assert refused.json()["HostId"] == host
 
 
 # -- faults -----------------------------------------------------------------------

@@ -75,9 +75,7 @@ def test_a_key_that_does_not_match_is_refused():
     assert refused(OTHER.bundle_pem, RSA.key_pem) == "CertificateNotMatchPrivateKey"
 
 
-@pytest.mark.parametrize(
-    "form", [serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8]
-)
+@pytest.mark.parametrize("form", [serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8])
 def test_an_encrypted_key_is_refused(form):
     assert refused(RSA.bundle_pem, encrypted(form)) == "PrivateKeyEncryption"
 

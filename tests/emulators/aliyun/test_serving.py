@@ -130,7 +130,7 @@ def test_an_http2_request_is_answered(listener):
     with socket.create_connection((listener[1], PORT), timeout=5) as plain:
         with context.wrap_socket(plain, server_hostname="x.example") as tls:
             # Preface, empty SETTINGS, then HEADERS of stream 1: GET https / from HPACK's static table.
-            tls.sendall(_PREFACE + bytes.fromhex("000000040000000000" "000003010500000001" "828784"))
+            tls.sendall(_PREFACE + bytes.fromhex("000000040000000000000003010500000001828784"))
             received = b""
             while chunk := tls.recv(4096):
                 received += chunk
@@ -183,7 +183,9 @@ def test_junk_and_silence_hurt_nobody_else(listener, pairs):
 
 def test_many_handshakes_at_once_are_answered(listener, pairs):
     shown = []
-    threads = [threading.Thread(target=lambda: shown.append(look(listener[1], PORT, "a.b.example").sha1)) for _ in range(24)]
+    threads = [
+        threading.Thread(target=lambda: shown.append(look(listener[1], PORT, "a.b.example").sha1)) for _ in range(24)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 import pytest
-
 from emulators.aliyun import AliyunEmulator
 from emulators.common.certs import CertificateFactory
 from emulators.common.client import AdminClient

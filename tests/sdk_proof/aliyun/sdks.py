@@ -8,13 +8,13 @@ import re
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aliyunsdkcore.acs_exception.exceptions import ServerException as OldFailure
-from aliyunsdkcore.auth.credentials import StsTokenCredential
-from aliyunsdkcore.client import AcsClient
 from alibabacloud_slb20140515 import models
 from alibabacloud_slb20140515.client import Client
 from alibabacloud_tea_openapi import utils_models
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException as NewFailure
+from aliyunsdkcore.acs_exception.exceptions import ServerException as OldFailure
+from aliyunsdkcore.auth.credentials import StsTokenCredential
+from aliyunsdkcore.client import AcsClient
 from darabonba.runtime import RuntimeOptions
 
 VARIANTS = ("new-acs3", "new-hmac", "old-hmac")
@@ -23,7 +23,9 @@ VARIANTS = ("new-acs3", "new-hmac", "old-hmac")
 class Refused(Exception):
     """What the SDK raised, as far as the proofs look at it."""
 
-    def __init__(self, code: str, status: int, message: str, retry_after: int | None = None, detail: Any = None) -> None:
+    def __init__(
+        self, code: str, status: int, message: str, retry_after: int | None = None, detail: Any = None
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.code = code
         self.status = status

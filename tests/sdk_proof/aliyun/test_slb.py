@@ -8,9 +8,8 @@ import time
 import uuid
 
 import pytest
-from aliyunsdkcore.utils import parameter_helper
 from alibabacloud_tea_openapi.utils import Utils
-
+from aliyunsdkcore.utils import parameter_helper
 from emulators.aliyun.handshake import look
 
 from .sdks import NewSdk, Refused
@@ -82,7 +81,9 @@ def test_the_published_walk_through(sdk, factory):
     assert one["ServerCertificateName"] == one["CommonName"] == "test"
     assert (one["IsAliCloudCertificate"], one["AliCloudCertificateName"]) == (0, "")
     listener = {**where, **LISTENER, "ListenerPort": 80, "BackendServerPort": 443}
-    patiently(lambda: sdk.call("CreateLoadBalancerHTTPSListener", **listener, ServerCertificateId=one["ServerCertificateId"]))
+    patiently(
+        lambda: sdk.call("CreateLoadBalancerHTTPSListener", **listener, ServerCertificateId=one["ServerCertificateId"])
+    )
     # The walk-through never starts its listener: it is stopped, and nobody is served.
     shown = wait_for_status(sdk, where["LoadBalancerId"], "stopped", 80)
     assert shown["ServerCertificateId"] == one["ServerCertificateId"] and shown["BackendServerPort"] == 443
