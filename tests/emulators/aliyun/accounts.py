@@ -44,11 +44,16 @@ class Key:
 
 @dataclass(frozen=True)
 class Role:
-    """A role that keys of the same account can assume."""
+    """A role that keys of the same account can assume.
+
+    With an `oidc_provider` (its ARN), whoever brings one of `oidc_tokens` can assume it without a key.
+    """
 
     arn: str
     allowed: tuple[str, ...] = ("*",)
     longest_seconds: int = 3600
+    oidc_provider: str = ""
+    oidc_tokens: tuple[str, ...] = ()
 
 
 class KeyRing:

@@ -1,4 +1,21 @@
-"""The admin face's own verbs: seeding, looking behind the API, and what a person does by hand."""
+"""The admin face's own verbs: seeding, looking behind the API, and what a person does by hand.
+
+| verb | body or query | does |
+|---|---|---|
+| GET, POST /admin/settings | see settings.py | shows or changes behaviour |
+| POST /admin/settle | | ends every transition and delay under way |
+| GET /admin/state | region | everything but PEM and secrets |
+| POST /admin/certificates | region, names, kind, notBefore, notAfter; or certificate, privateKey; name, tags, fromCas | adds a certificate |
+| POST /admin/balancers | region, id, name, address, spec, addressType, tags, backendServers, listeners, … | adds an instance |
+| GET, DELETE /admin/balancers/ID | | shows or removes it |
+| POST /admin/bulk | region, loadBalancers, listenersEach, certificateId, firstPort, idPrefix, serve (false) | adds many |
+| GET, POST, PATCH, DELETE /admin/balancers/ID/listeners/PORT | POST as in listeners; PATCH attributes, ServerCertificateId, Status | one listener |
+| GET, POST /admin/keys, DELETE /admin/keys/ID | id, secret, account, allowed, denied, active, token, expiresInSeconds | access keys |
+| POST /admin/roles | arn, allowed, longestSeconds, oidcProvider, oidcTokens | roles of the token service |
+
+A listener is {port, certificateId, attributes, status (running), serve (true), tags, extensions: [{domain, certificateId}]}.
+`account` may be given wherever `region` may.
+"""
 
 from __future__ import annotations
 
@@ -290,9 +307,11 @@ class Control:
 
     def put_role(self, call: AdminCall) -> Any:
         body = call.object()
-        _known(body, "arn", "allowed", "longestSeconds")
+        _known(body, "arn", "allowed", "longestSeconds", "oidcProvider", "oidcTokens")
         allowed = tuple(str(pattern) for pattern in body.get("allowed", ["*"]))
-        self.keys.put_role(Role(str(body["arn"]), allowed, int(body.get("longestSeconds", 3600))))
+        tokens = tuple(str(token) for token in body.get("oidcTokens", []))
+        longest, provider = int(body.get("longestSeconds", 3600)), str(body.get("oidcProvider", ""))
+        self.keys.put_role(Role(str(body["arn"]), allowed, longest, provider, tokens))
 
 
 def key_view(key: Key) -> dict[str, Any]:

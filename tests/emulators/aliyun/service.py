@@ -40,7 +40,7 @@ class SlbCall(Call):
 
 
 class AliyunEmulator(Emulator):
-    """SLB 2014-05-15 (and AssumeRole of STS 2015-04-01) with real TLS behind the listeners.
+    """SLB 2014-05-15 (and the roles of STS 2015-04-01) with real TLS behind the listeners.
 
     `address_pool` is a loopback network; each load balancer gets an address of its own in it.
     """
@@ -80,8 +80,7 @@ class AliyunEmulator(Emulator):
     def answer(self, call: SlbCall) -> Response:
         assert call.sent is not None
         try:
-            key = self._authenticator.admit(call.sent)
-            value = self._perform(call, call.sent, key)
+            value = self._perform(call, call.sent)
         except ApiError as error:
             return self._refuse(call, error)
         return gateway.success(call.sent, call.request_id, value)
@@ -113,7 +112,11 @@ class AliyunEmulator(Emulator):
         principal = known.principal() if known else Key(call.key_id, "").principal()
         return forbidden(f"slb:{call.operation}", principal)
 
-    def _perform(self, call: SlbCall, sent: gateway.Sent, key: Key) -> dict[str, object]:
+    def _perform(self, call: SlbCall, sent: gateway.Sent) -> dict[str, object]:
+        if (sent.version, sent.action) == (sts_api.VERSION, "AssumeRoleWithOIDC"):
+            call.auth_kind = "anonymous"
+            return sts_api.assume_role_with_oidc(sent.parameters, self.keys, self.clock)
+        key = self._authenticator.admit(sent)
         if sent.version == sts_api.VERSION:
             if sent.action != "AssumeRole":
                 raise gateway_error("InvalidApi.NotFound")

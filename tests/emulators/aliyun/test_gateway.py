@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -186,6 +187,30 @@ def test_a_role_gives_a_temporary_key_with_the_roles_rights(either, admin):
     ):
         parameters = {"RoleArn": arn, "RoleSessionName": "certbinder", **wrong}
         assert sts.call("AssumeRole", **parameters).code == code
+
+
+def test_a_trusted_token_gives_a_temporary_key_without_a_signature(emulator, slb, admin):
+    arn, provider = "acs:ram::1231579085529123:role/pod", "acs:ram::1231579085529123:oidc-provider/ack-rrsa-c1"
+    token = "e30.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6ZGVmYXVsdDpjZXJ0YmluZGVyIn0.sig"
+    admin.post("/admin/roles", {"arn": arn, "oidcProvider": provider, "oidcTokens": [token]})
+
+    def assume(presented: str) -> tuple[int, dict]:
+        query = "/?Action=AssumeRoleWithOIDC&Version=2015-04-01&Format=JSON&Timestamp=2026-01-02T03%3A04%3A05Z"
+        form = {"RoleArn": arn, "OIDCProviderArn": provider, "OIDCToken": presented, "RoleSessionName": "certbinder"}
+        connection = http.client.HTTPConnection(urlsplit(emulator.url).netloc, timeout=5)
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        connection.request("POST", query, urlencode(form), headers)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        connection.close()
+        return answer.status, body
+
+    status, body = assume(token)
+    got = body["Credentials"]
+    assert status == 200 and body["OIDCTokenInfo"]["Subject"] == "system:serviceaccount:default:certbinder"
+    assumed = replace(slb, key_id=got["AccessKeyId"], secret=got["AccessKeySecret"], token=got["SecurityToken"])
+    assert assumed.call("DescribeRegions").status == 200
+    assert assume("another")[1]["Code"].startswith("AuthenticationFail.")
 
 
 def test_regions_and_accounts_are_apart(either, admin):
