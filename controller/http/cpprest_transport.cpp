@@ -781,6 +781,15 @@ class CpprestTransport final : public Transport {
     base::Guarded<std::map<std::string, std::vector<Lease>>> kept_;
 };
 
+/// What SSL_CERT_FILE held when this was first called.
+const std::string& givenCaFile() {
+    static const std::string file = [] {
+        const char* value = std::getenv(X509_get_default_cert_file_env());
+        return std::string(value == nullptr ? "" : value);
+    }();
+    return file;
+}
+
 void startPool(std::size_t threads) {
     static std::once_flag once;
     std::call_once(once, [threads] {
@@ -794,11 +803,15 @@ void startPool(std::size_t threads) {
 
 }  // namespace
 
+void prepareProcess() {
+    givenCaFile();
+    ::setenv(X509_get_default_cert_file_env(), "/dev/null", 1);
+}
+
 TransportSettings settingsFromEnvironment() {
     TransportSettings settings;
-    const char* file = std::getenv(X509_get_default_cert_file_env());
-    if (file != nullptr && *file != '\0') {
-        settings.extraCaFile = file;
+    if (!givenCaFile().empty()) {
+        settings.extraCaFile = givenCaFile();
     }
     return settings;
 }

@@ -43,7 +43,7 @@ std::optional<std::chrono::milliseconds> retryAfter(const Response& response, ba
     if (!wait) {
         return std::nullopt;
     }
-    return std::clamp<std::chrono::milliseconds>(*wait, std::chrono::milliseconds(0), kLongestWait);
+    return std::clamp<std::chrono::seconds>(*wait, std::chrono::seconds(0), kLongestWait);  // before it is multiplied
 }
 
 std::string_view toString(Failure failure) {
