@@ -92,7 +92,7 @@ class Parameters:
         """A parameter that holds a JSON array of objects as text."""
         try:
             value = json.loads(self.required(name))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise malformed(name) from None
         if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
             raise malformed(name)

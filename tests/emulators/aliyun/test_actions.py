@@ -13,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from emulators.common.client import AdminFailure
+
 LISTENER = {
     "ListenerPort": 443, "BackendServerPort": 80, "Bandwidth": 6, "HealthCheck": "off", "StickySession": "off",
 }  # fmt: skip
@@ -444,6 +446,22 @@ def test_a_listing_of_many_tags_is_paged(slb, admin):
     assert slb.call("TagResources", **what, Tag__1__Key="one-more").code == "TagCountLimit"
 
 
+@pytest.mark.parametrize("wrong", [{"certificateQuota": "many"}, {"setSeconds": -1}, {"serialise": True}])
+def test_a_wrong_setting_changes_nothing(admin, wrong):
+    before = admin.get("/admin/settings")
+    with pytest.raises(AdminFailure):
+        admin.post("/admin/settings", {"strictSet": True, **wrong})
+    assert admin.get("/admin/settings") == before
+
+
+def test_the_admin_face_shows_state_without_keys(slb, admin, placed):
+    state = admin.get("/admin/state?region=cn-hangzhou")
+    (cell,) = state["cells"]
+    assert cell["certificates"][0]["id"] == placed[1] and cell["loadBalancers"][0]["id"] == placed[0]
+    assert "BEGIN" not in json.dumps(state) and "testsecret" not in json.dumps(admin.get("/admin/keys"))
+    assert admin.get("/admin/state?region=cn-beijing") == {"cells": []}
+
+
 # -- instances --------------------------------------------------------------------------
 
 
@@ -501,6 +519,8 @@ def test_backend_servers_are_added_weighed_and_removed(slb, admin):
     assert call("SetBackendServers", [{"ServerId": "i-9", "Weight": 1}]).code == "InvalidServerId.NotFound"
     assert call("SetBackendServers", [{"ServerId": "i-1", "Weight": 101}]).code == "InvalidWeight.Malformed"
     assert call("SetBackendServers", "x").code == "BackendServersMalformed"
+    deep = slb.call("SetBackendServers", LoadBalancerId=balancer, BackendServers="[" * 5000)
+    assert deep.code == "BackendServersMalformed"
     ok(call("SetBackendServers", [{"ServerId": "i-1", "Weight": 0}]))
     left = ok(call("RemoveBackendServers", [{"ServerId": "i-2"}, {"ServerId": "i-9"}]))
     assert left["BackendServers"]["BackendServer"] == [{"ServerId": "i-1", "Weight": 0, "Type": "ecs"}]

@@ -17,6 +17,7 @@ import pytest
 from emulators.common.client import AdminClient, AdminFailure
 
 from .handshake import client_context, look
+from .model import AddressPool
 from .pem import PemRules, parse_pair
 from .tls_front import _PREFACE, Serving
 
@@ -208,6 +209,12 @@ def test_an_address_that_is_taken_is_reported_not_hidden(admin, ids):
             "address": "127.0.33.77", "listeners": [{"port": PORT, "certificateId": ids["default"]}],
         })  # fmt: skip
     assert "cannot listen on 127.0.33.77:8443" in seeded["listeners"][0]["servingError"]
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/24", "127.0.3.0/31", "127.0.3.1/24", "::1/128", "here"])
+def test_load_balancers_live_on_loopback_only(network):
+    with pytest.raises(ValueError):
+        AddressPool(network)
 
 
 @pytest.mark.parametrize("name,label", [("x.y.b", "*.b"), ("y.b", "*.b"), ("b", "default"), ("", "default")])
