@@ -1,0 +1,121 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/session.h"
+#include "runtime/parallel.h"
+
+namespace certbinder::cli {
+namespace {
+
+/// One line of the plan.
+struct Item {
+    api::ObjectKey binding;
+    std::string endpoint;
+    std::string action;
+    std::string reason;
+    std::string from;
+    std::string to;
+    std::string message;
+    bool error = false;
+    bool change = false;
+};
+
+Item itemOf(const api::ObjectKey& key, const binding::PassRecord& record, const binding::EndpointResult& result) {
+    Item item;
+    item.binding = key;
+    item.endpoint = result.endpoint.name;
+    if (result.step) {
+        item.from = result.step->fromSHA256;
+        item.to = result.step->toSHA256;
+    }
+    const std::optional<base::Error>& error = record.spec ? record.spec : (record.source ? record.source : result.error);
+    if (error) {
+        item.action = result.step ? std::string(binding::toString(result.step->action)) : "Blocked";
+        item.reason = base::toString(error->reason());
+        item.message = error->message();
+        item.error = true;
+    } else if (record.suspended) {
+        item.action = binding::toString(targets::Action::kNone);
+        item.reason = base::toString(base::Reason::kSuspended);
+        item.message = "suspended";
+    } else {
+        item.action = binding::toString(result.step->action);
+        item.reason = binding::toString(result.step->why);
+        item.message = result.step->message;
+        item.change = result.step->action != targets::Action::kNone;
+    }
+    return item;
+}
+
+document::Value valueOf(const std::vector<Item>& items) {
+    document::List list;
+    for (const Item& item : items) {
+        document::Value value;
+        value.set("namespace", item.binding.ns);
+        value.set("name", item.binding.name);
+        value.set("endpoint", item.endpoint);
+        value.set("action", item.action);
+        value.set("reason", item.reason);
+        value.set("fromFingerprint", item.from);
+        value.set("toFingerprint", item.to);
+        value.set("message", item.message);
+        list.push_back(std::move(value));
+    }
+    document::Value whole;
+    whole.set("items", std::move(list));
+    return whole;
+}
+
+std::string tableOf(const std::vector<Item>& items) {
+    Table table({"BINDING", "ENDPOINT", "ACTION", "REASON", "FROM", "TO", "MESSAGE"});
+    const auto brief = [](const std::string& fingerprint) {
+        return fingerprint.empty() ? "-" : binding::brief(fingerprint);
+    };
+    for (const Item& item : items) {
+        table.add({item.binding.toString(), item.endpoint, item.action, item.reason, brief(item.from), brief(item.to),
+                   base::printable(item.message)});
+    }
+    return table.toString();
+}
+
+}  // namespace
+
+int plan(const Options& options, const App& app) {
+    auto session = openSession(options, app, files::StateDirectory::Access::kShared);
+    if (!session) {
+        return 1;
+    }
+    const auto services = app.makeServices();
+    binding::BindingIndex index;
+    binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
+    const auto bindings = session->store->bindings();
+    for (const auto& binding : bindings) {
+        reconciler.learn(*binding);
+    }
+    binding::PassOptions pass;
+    pass.fullLook = true;
+    pass.notOlderThan = app.clock.steadyNow();
+    std::vector<std::vector<Item>> found(bindings.size());
+    runtime::forEachParallel(bindings.size(), options.workers, [&](std::size_t i) {
+        const binding::PassRecord record = reconciler.plan(*bindings[i], pass);
+        const api::ObjectKey& key = bindings[i]->metadata.key;
+        for (const binding::EndpointResult& result : record.endpoints) {
+            found[i].push_back(itemOf(key, record, result));
+        }
+        if (record.suspended) {
+            found[i].push_back(itemOf(key, record, {}));
+        }
+    });
+    std::vector<Item> items;
+    for (auto& some : found) {
+        std::move(some.begin(), some.end(), std::back_inserter(items));
+    }
+    const bool structured = options.output == Output::kJson || options.output == Output::kYaml;
+    print(structured ? showValue(valueOf(items), options.output) : tableOf(items));
+    if (!session->sound || std::any_of(items.begin(), items.end(), [](const Item& item) { return item.error; })) {
+        return 1;
+    }
+    return std::any_of(items.begin(), items.end(), [](const Item& item) { return item.change; }) ? 2 : 0;
+}
+
+}  // namespace certbinder::cli
