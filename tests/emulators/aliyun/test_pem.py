@@ -99,3 +99,14 @@ def test_an_rsa_key_of_another_size_is_refused():
 @pytest.mark.parametrize("key", ["", "nonsense", RSA.key_pem[:100], RSA.key_pem + "\n", RSA.key_pem + RSA.key_pem])
 def test_a_broken_key_is_refused(key):
     assert refused(RSA.bundle_pem, key) in ("KeyFormatError", "InvalidParameter")
+
+
+def test_a_key_whose_private_half_is_damaged_is_refused():
+    sound = RSA.key.private_numbers()
+    damaged = rsa.RSAPrivateNumbers(
+        sound.p, sound.q, sound.d + 2, sound.dmp1 + 2, sound.dmq1, sound.iqmp, sound.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    text = damaged.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    assert refused(RSA.bundle_pem, text.decode()) == "KeyFormatError"
