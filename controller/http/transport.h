@@ -21,7 +21,7 @@ struct Request {
     std::string url;  ///< absolute, http or https, percent-encoded: sent as it stands, so that signatures hold
     Headers headers;
     base::SecretBytes body;            ///< may hold keys and passwords, so it is a secret by type
-    std::size_t mostBytes = 16 << 20;  ///< of the answer's body; more is an error
+    std::size_t mostBytes = 16 << 20;  ///< of the answer's body, or of one piece of a stream; more is an error
 };
 
 struct Response {
