@@ -427,15 +427,39 @@ Expected<void> Libssh2Host::createFile(const std::string& path, std::string_view
 
 Expected<void> Libssh2Host::createLink(const std::string& target, const std::string& path) {
     const std::string doing = "creating the link " + base::printable(path);
+    const auto before = lstat(path);
+    if (!before) {
+        return unexpected(before.error());
+    }
+    if (*before) {
+        return unexpected(base::Error(Reason::kInternalError, "something is already there").in(doing));
+    }
     // The target comes first on the wire, as OpenSSH wants it (and the SFTP draft does not).
-    auto made = request(doing, [&] {
+    const auto answered = session_->drive([&] {
         return libssh2_sftp_symlink_ex(sftp_, target.c_str(), lengthOf(target), const_cast<char*>(path.c_str()),
                                        lengthOf(path), LIBSSH2_SFTP_SYMLINK);
     });
-    if (!made && made.error().reason() == Reason::kInternalError && !session_->broken() && sftp_ != nullptr) {
-        return unexpected(creationError(path).in(doing));
+    if (!answered) {
+        return unexpected(base::Error(answered.error()).in(doing));
     }
-    return made;
+    if (*answered == 0) {
+        return {};
+    }
+    // Debian's security patches to libssh2 1.11.1 make it take the request's number for the answer's status, so that
+    // success is reported as a failure, and any failure under any status. What is there tells.
+    const auto made = readLink(path);
+    if (made && *made == target) {
+        return {};
+    }
+    if (session_->broken()) {
+        return unexpected(made.error());
+    }
+    const auto parent = stat(path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)));
+    if (parent && !*parent) {
+        return unexpected(base::Error(Reason::kInternalError, "no such file").in(doing));
+    }
+    return unexpected(
+        base::Error(Reason::kPermissionDenied, "permission denied, or a full or read-only file system").in(doing));
 }
 
 Expected<void> Libssh2Host::rename(const std::string& from, const std::string& to) {

@@ -146,7 +146,7 @@ TEST_CASE("a host known by any one of its keys is recognised", "[ssh][sshd]") {
     }
     const std::string hashed = sshd.directory().file("hashed");
     test::writeText(hashed, sshd.knownHosts());
-    REQUIRE(runProgram({"ssh-keygen", "-q", "-H", "-f", hashed}));
+    REQUIRE(runProgram({"ssh-keygen", "-q", "-H", "-f", hashed}));  // keeps the plain one as hashed.old
     CHECK(test::readText(hashed).find("127.0.0.1") == std::string::npos);
     CHECK(said(logIn(sshd, {{"ssh-privatekey", sshd.userKey()}, {"known_hosts", test::readText(hashed)}})) ==
           "(no error)");
