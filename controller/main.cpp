@@ -11,6 +11,7 @@
 #include "cli/app.h"
 #include "http/cpprest_transport.h"
 #include "probe/tls_prober.h"
+#include "runtime/core_dumps.h"
 #include "sources/huawei_scm/huawei_scm_source.h"
 #include "sources/tls_secret/tls_secret_source.h"
 #include "ssh/libssh2_connector.h"
@@ -54,6 +55,7 @@ class ConcreteServices final : public cli::Services {
 };
 
 int run(int argc, const char* const* argv) {
+    runtime::forbidCoreDumps();
     http::prepareProcess();
     const base::Clock& clock = base::systemClock();
     base::Random& random = base::systemRandom();
