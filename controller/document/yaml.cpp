@@ -174,10 +174,13 @@ class Builder final : public YAML::EventHandler {
         return mark.line < 0 ? Position{chunk_.firstLine, 1} : Position{chunk_.firstLine + mark.line, mark.column + 1};
     }
 
+    /// A mistake that ends the reading. The parser reads ahead, so that the path it is at may be another's.
+    void faultOfSyntax(Position position, std::string message) { faultAt("", position, std::move(message)); }
+
     void fault(Position position, std::string message) { faultAt(path(), position, std::move(message)); }
     bool faulty() const { return faulty_; }
 
-    /// Where the parser is, for a mistake of syntax.
+    /// Where the parser is.
     std::string path() const {
         std::string path;
         for (const Frame& frame : frames_) {
@@ -402,13 +405,13 @@ std::optional<Position> indentingTab(const Chunk& chunk, int lastLine) {
     return std::nullopt;
 }
 
-void faultOfSyntax(Builder& builder, const Chunk& chunk, const YAML::Exception& error) {
+void reportSyntax(Builder& builder, const Chunk& chunk, const YAML::Exception& error) {
     const Position position = builder.positionOf(error.mark);
     if (const auto tab = indentingTab(chunk, position.line)) {
-        builder.fault(*tab, "a tab stands where YAML wants spaces for the indentation");
+        builder.faultOfSyntax(*tab, "a tab stands where YAML wants spaces for the indentation");
         return;
     }
-    builder.fault(position, "this is not YAML: " + base::printable(error.msg, 200));
+    builder.faultOfSyntax(position, "this is not YAML: " + base::printable(error.msg, 200));
 }
 
 void parseChunk(const Chunk& chunk, YamlDocuments& result) {
@@ -422,9 +425,9 @@ void parseChunk(const Chunk& chunk, YamlDocuments& result) {
             parser.HandleNextDocument(builder);
         }
     } catch (const YAML::Exception& error) {
-        faultOfSyntax(builder, chunk, error);
+        reportSyntax(builder, chunk, error);
     } catch (const std::exception& error) {
-        builder.fault({chunk.firstLine, 1}, std::string("this YAML cannot be read: ") + error.what());
+        builder.faultOfSyntax({chunk.firstLine, 1}, std::string("this YAML cannot be read: ") + error.what());
     }
     if (!builder.faulty() && builder.started() && !builder.root().isNull()) {
         result.documents.push_back(builder.takeRoot());
