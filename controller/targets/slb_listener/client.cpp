@@ -64,6 +64,9 @@ SlbClient::SlbClient(ClientSettings settings, Place place, std::shared_ptr<const
       limiter_(settings_.rate, clock, random) {}
 
 Expected<http::Response> SlbClient::exchange(const Parameters& parameters, const CallContext& context) {
+    if (context.over(clock_)) {
+        return base::unexpected(Error(Reason::kUnreachable, "the time ran out before the call").withCode(kNotSent));
+    }
     if (auto turn = limiter_.acquire(context); !turn) {
         return base::unexpected(std::move(turn.error()).withCode(kNotSent));
     }

@@ -187,7 +187,11 @@ Error Deployment::describeUploadError(Error error) {
 
 Expected<void> Deployment::create(const std::string& certificateID) {
     Session& s = session_;
-    auto parameters = createParameters(s.target, certificateID);
+    auto spec = balancerSpec();
+    if (!spec) {
+        return base::unexpected(std::move(spec.error()));
+    }
+    auto parameters = createParameters(s.target, *spec, certificateID);
     if (!parameters) {
         return base::unexpected(std::move(parameters.error()));
     }
@@ -213,6 +217,15 @@ Expected<void> Deployment::create(const std::string& certificateID) {
     return {};
 }
 
+Expected<std::string> Deployment::balancerSpec() {
+    Session& s = session_;
+    auto balancer = s.account.loadBalancer(s.target.loadBalancerID, s.request.notOlderThan, s.context);
+    if (!balancer) {
+        return base::unexpected(std::move(balancer.error()));
+    }
+    return *balancer ? (*balancer)->spec : std::string();
+}
+
 Expected<void> Deployment::refer(const std::string& certificateID) {
     const ListenerAttributes now = *now_;
     if (referenceIn(now) == certificateID) {
@@ -234,12 +247,11 @@ Expected<void> Deployment::refer(const std::string& certificateID) {
 
 Expected<void> Deployment::referDefault(const ListenerAttributes& now, const std::string& certificateID) {
     Session& s = session_;
-    auto balancer = s.account.loadBalancer(s.target.loadBalancerID, s.request.notOlderThan, s.context);
-    if (!balancer) {
-        return base::unexpected(std::move(balancer.error()));
+    auto spec = balancerSpec();
+    if (!spec) {
+        return base::unexpected(std::move(spec.error()));
     }
-    const std::string spec = *balancer ? (*balancer)->spec : std::string();
-    const Parameters parameters = setParameters(s.target.loadBalancerID, s.target.port, now, spec, certificateID);
+    const Parameters parameters = setParameters(s.target.loadBalancerID, s.target.port, now, *spec, certificateID);
     return settle([&] { return s.account.client().setListener(parameters.clone(), s.context); },
                   [&](const Attributes& seen) { return seen && seen->serverCertificateID == certificateID; });
 }

@@ -27,6 +27,7 @@ class Deployment {
     base::Expected<std::string> upload();
     base::Expected<std::string> uploadNew();
     base::Error describeUploadError(base::Error error);
+    base::Expected<std::string> balancerSpec();
     base::Expected<void> create(const std::string& certificateID);
     base::Expected<void> refer(const std::string& certificateID);
     base::Expected<void> referDefault(const ListenerAttributes& now, const std::string& certificateID);

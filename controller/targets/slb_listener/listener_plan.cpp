@@ -113,13 +113,23 @@ class Fields {
         }
     }
 
+    void copyList(std::string_view field, const char* parameter) const {
+        std::vector<std::string> items;
+        for (const Value& item : from_[field].asList()) {
+            items.push_back(textOf(item));
+        }
+        if (!items.empty()) {
+            to_.set(parameter, base::join(items, ","));
+        }
+    }
+
   private:
     const Value& from_;
     Parameters& to_;
 };
 
 void addHealthCheck(const Value& check, Parameters& parameters) {
-    const bool enabled = check["enabled"].asBool(check.isObject());
+    const bool enabled = check["enabled"].asBool();
     parameters.set("HealthCheck", onOff(enabled));
     if (!enabled) {
         return;
@@ -128,7 +138,7 @@ void addHealthCheck(const Value& check, Parameters& parameters) {
     fields.copy("domain", "HealthCheckDomain");
     fields.copy("uri", "HealthCheckURI");
     fields.copy("method", "HealthCheckMethod");
-    fields.copy("httpCode", "HealthCheckHttpCode");
+    fields.copyList("httpCodes", "HealthCheckHttpCode");
     fields.copy("connectPort", "HealthCheckConnectPort");
     fields.copy("healthyThreshold", "HealthyThreshold");
     fields.copy("unhealthyThreshold", "UnhealthyThreshold");
@@ -137,7 +147,7 @@ void addHealthCheck(const Value& check, Parameters& parameters) {
 }
 
 std::optional<Error> addStickySession(const Value& sticky, Parameters& parameters) {
-    const bool enabled = sticky["enabled"].asBool(sticky.isObject());
+    const bool enabled = sticky["enabled"].asBool();
     parameters.set("StickySession", onOff(enabled));
     if (!enabled) {
         return std::nullopt;
@@ -286,7 +296,8 @@ std::vector<std::string> differences(const ListenerAttributes& before, const Lis
     return found;
 }
 
-base::Expected<Parameters> createParameters(const api::SlbListenerTarget& target, const std::string& certificateID) {
+base::Expected<Parameters> createParameters(const api::SlbListenerTarget& target, const std::string& balancerSpec,
+                                            const std::string& certificateID) {
     if (!target.listener) {
         return base::unexpected(
             fieldError("listener", "there is no such block, so a missing listener cannot be created"));
@@ -308,8 +319,18 @@ base::Expected<Parameters> createParameters(const api::SlbListenerTarget& target
     fields.copy("requestTimeout", "RequestTimeout");
     fields.copySwitch("http2", "EnableHttp2");
     fields.copySwitch("gzip", "Gzip");
+    fields.copy("caCertificateID", "CACertificateId");
+    const Fields headers(listener["xForwardedFor"], parameters);
+    headers.copySwitch("slbIP", "XForwardedFor_SLBIP");
+    headers.copySwitch("slbID", "XForwardedFor_SLBID");
+    headers.copySwitch("slbPort", "XForwardedFor_SLBPORT");
+    headers.copySwitch("proto", "XForwardedFor_proto");
+    headers.copySwitch("clientSourcePort", "XForwardedFor_ClientSrcPort");
     if (!parameters.has("BackendServerPort") && !parameters.has("VServerGroupId")) {
         return base::unexpected(fieldError("listener", "backendServerPort is needed, or a vServerGroupID"));
+    }
+    if (balancerSpec.empty()) {
+        parameters.remove("TLSCipherPolicy");
     }
     addHealthCheck(listener["healthCheck"], parameters);
     if (auto error = addStickySession(listener["stickySession"], parameters)) {
@@ -373,7 +394,7 @@ std::optional<Error> checkTarget(const api::SlbListenerTarget& target) {
         }
     }
     if (target.listener) {
-        if (auto parameters = createParameters(target, "-"); !parameters) {
+        if (auto parameters = createParameters(target, "", ""); !parameters) {
             return std::move(parameters.error());
         }
     }

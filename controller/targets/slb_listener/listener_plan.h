@@ -53,8 +53,9 @@ Parameters setParameters(const std::string& loadBalancerID, std::uint16_t port, 
 /// What differs between the settings before and after, one readable phrase each; the certificate does not count.
 std::vector<std::string> differences(const ListenerAttributes& before, const ListenerAttributes& after);
 
-/// A Create from `listener` of the spec. Reason kInvalidSpec, naming the field.
-base::Expected<Parameters> createParameters(const api::SlbListenerTarget& target, const std::string& certificateID);
+/// A Create from `listener` of the spec; `balancerSpec` as above. Reason kInvalidSpec, naming the field.
+base::Expected<Parameters> createParameters(const api::SlbListenerTarget& target, const std::string& balancerSpec,
+                                            const std::string& certificateID);
 
 /// Where clients get the listener's certificate, if that is known. `publicAddress` "" where the load balancer has none.
 std::optional<probe::Place> probePlace(const api::SlbListenerTarget& target, const std::string& publicAddress,
