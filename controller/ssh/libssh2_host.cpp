@@ -445,8 +445,8 @@ Expected<void> Libssh2Host::createLink(const std::string& target, const std::str
     if (*answered == 0) {
         return {};
     }
-    // Debian's security patches to libssh2 1.11.1 make it take the request's number for the answer's status, so that
-    // success is reported as a failure, and any failure under any status. What is there tells.
+    // libssh2 1.11.1 as Debian patches it was seen to report a failure for links that it had made, under a status that
+    // changed from call to call. So its word is not taken: what is there tells.
     const auto made = readLink(path);
     if (made && *made == target) {
         return {};
