@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char* kListing = "DescribeServerCertificates";
-constexpr const char* kStart = "StartLoadBalancerListener";
+constexpr const char* kListingCall = "DescribeServerCertificates";
+constexpr const char* kStartCall = "StartLoadBalancerListener";
 
 struct ClientFixture {
     test::FakeSlb cloud;
@@ -51,13 +51,13 @@ TEST_CASE("every call is a POST whose URL holds nothing and whose form names the
 
 TEST_CASE("a busy load balancer is asked again until it is free", "[slb][client]") {
     ClientFixture f;
-    f.cloud.refuseNext(kStart, 400, "ServiceIsConfiguring", 3);
+    f.cloud.refuseNext(kStartCall, 400, "ServiceIsConfiguring", 3);
     REQUIRE(f.client.startListener("lb-1", 443, {}));
-    CHECK(f.cloud.count(kStart) == 4);
+    CHECK(f.cloud.count(kStartCall) == 4);
     CHECK(f.clock.passed() >= 7s);  // 1, 2 and 4 seconds
 
     std::set<std::string> nonces;
-    for (const test::Form& form : f.cloud.calls(kStart)) {
+    for (const test::Form& form : f.cloud.calls(kStartCall)) {
         nonces.insert(form.at("SignatureNonce"));
     }
     CHECK(nonces.size() == 4);
@@ -65,7 +65,7 @@ TEST_CASE("a busy load balancer is asked again until it is free", "[slb][client]
 
 TEST_CASE("a load balancer that stays busy is given up after the budget, or at the deadline", "[slb][client]") {
     ClientFixture f;
-    f.cloud.refuseNext(kStart, 409, "BackendServer.configuring", 1000);
+    f.cloud.refuseNext(kStartCall, 409, "BackendServer.configuring", 1000);
     const auto result = f.client.startListener("lb-1", 443, {});
     REQUIRE_FALSE(result);
     CHECK(result.error().reason() == Reason::kThrottled);
@@ -80,11 +80,12 @@ TEST_CASE("a load balancer that stays busy is given up after the budget, or at t
 
 TEST_CASE("a throttled call slows down the whole account for as long as it was asked", "[slb][client]") {
     ClientFixture f;
-    f.cloud.failNext(kListing, {test::refusal(400, "Throttling.User", "", {{"x-acs-retry-after", "30000"}}), false});
+    f.cloud.failNext(kListingCall,
+                     {test::refusal(400, "Throttling.User", "", {{"x-acs-retry-after", "30000"}}), false});
     REQUIRE(f.client.describeCertificates({}));
     CHECK(f.clock.passed() >= 30s);
 
-    f.cloud.failNext(kListing, {test::refusal(400, "Throttling", "", {{"x-acs-retry-after", "30000"}}), false});
+    f.cloud.failNext(kListingCall, {test::refusal(400, "Throttling", "", {{"x-acs-retry-after", "30000"}}), false});
     const auto throttled = f.client.describeCertificates(f.within(10s));
     REQUIRE_FALSE(throttled);
     CHECK(throttled.error().reason() == Reason::kThrottled);
@@ -98,37 +99,37 @@ TEST_CASE("a throttled call slows down the whole account for as long as it was a
 
 TEST_CASE("a reading call is repeated when the answer is lost or the service fails", "[slb][client]") {
     ClientFixture f;
-    f.cloud.failNext(kListing, {base::unexpected(test::noAnswer(http::Failure::kReset)), false});
-    f.cloud.refuseNext(kListing, 503, "ServiceUnavailable");
-    f.cloud.refuseNext(kListing, 400, "SignatureNonceUsed");
+    f.cloud.failNext(kListingCall, {base::unexpected(test::noAnswer(http::Failure::kReset)), false});
+    f.cloud.refuseNext(kListingCall, 503, "ServiceUnavailable");
+    f.cloud.refuseNext(kListingCall, 400, "SignatureNonceUsed");
     CHECK(f.client.describeCertificates({}));
-    CHECK(f.cloud.count(kListing) == 4);
+    CHECK(f.cloud.count(kListingCall) == 4);
 
-    f.cloud.refuseNext(kListing, 500, "InternalError", 10);
+    f.cloud.refuseNext(kListingCall, 500, "InternalError", 10);
     const auto given = f.client.describeCertificates({});
     REQUIRE_FALSE(given);
     CHECK(given.error().reason() == Reason::kUnreachable);
-    CHECK(f.cloud.count(kListing) == 8);
+    CHECK(f.cloud.count(kListingCall) == 8);
 }
 
 TEST_CASE("a writing call is not repeated when it may have been carried out", "[slb][client]") {
     ClientFixture f;
-    f.cloud.failNext(kStart, {base::unexpected(test::noAnswer(http::Failure::kTimeout)), true});
+    f.cloud.failNext(kStartCall, {base::unexpected(test::noAnswer(http::Failure::kTimeout)), true});
     const auto lost = f.client.startListener("lb-1", 443, {});
     REQUIRE_FALSE(lost);
     CHECK(outcomeUnknown(lost.error()));
-    CHECK(f.cloud.count(kStart) == 1);
+    CHECK(f.cloud.count(kStartCall) == 1);
 
-    f.cloud.refuseNext(kStart, 500, "InternalError");
+    f.cloud.refuseNext(kStartCall, 500, "InternalError");
     CHECK_FALSE(f.client.startListener("lb-1", 443, {}));
-    CHECK(f.cloud.count(kStart) == 2);
+    CHECK(f.cloud.count(kStartCall) == 2);
 }
 
 TEST_CASE("a writing call is repeated when there was no connection to send it by", "[slb][client]") {
     ClientFixture f;
-    f.cloud.failNext(kStart, {base::unexpected(test::noAnswer(http::Failure::kRefused)), false});
+    f.cloud.failNext(kStartCall, {base::unexpected(test::noAnswer(http::Failure::kRefused)), false});
     CHECK(f.client.startListener("lb-1", 443, {}));
-    CHECK(f.cloud.count(kStart) == 2);
+    CHECK(f.cloud.count(kStartCall) == 2);
 }
 
 TEST_CASE("a wrong clock is corrected by the service's, once", "[slb][client]") {
@@ -137,30 +138,30 @@ TEST_CASE("a wrong clock is corrected by the service's, once", "[slb][client]") 
         return test::Fault{
             test::refusal(400, "InvalidTimeStamp.Expired", "", {{"Date", "Sun, 22 Nov 2026 09:00:00 GMT"}}), false};
     };
-    f.cloud.failNext(kListing, expired());
+    f.cloud.failNext(kListingCall, expired());
     REQUIRE(f.client.describeCertificates({}));
-    CHECK(f.cloud.calls(kListing)[0].at("Timestamp") == "2026-11-22T08:00:00Z");
-    CHECK(f.cloud.calls(kListing)[1].at("Timestamp") == "2026-11-22T09:00:00Z");
+    CHECK(f.cloud.calls(kListingCall)[0].at("Timestamp") == "2026-11-22T08:00:00Z");
+    CHECK(f.cloud.calls(kListingCall)[1].at("Timestamp") == "2026-11-22T09:00:00Z");
 
-    f.cloud.failNext(kListing, expired());
-    f.cloud.failNext(kListing, expired());
+    f.cloud.failNext(kListingCall, expired());
+    f.cloud.failNext(kListingCall, expired());
     const auto again = f.client.describeCertificates({});
     REQUIRE_FALSE(again);
     CHECK_THAT(again.error().message(), CERTBINDER_CONTAINS("clock"));
-    CHECK(f.cloud.count(kListing) == 4);
+    CHECK(f.cloud.count(kListingCall) == 4);
 }
 
 TEST_CASE("refused credentials and rights are not tried again", "[slb][client]") {
     ClientFixture f;
-    f.cloud.refuseNext(kListing, 404, "InvalidAccessKeyId.NotFound");
+    f.cloud.refuseNext(kListingCall, 404, "InvalidAccessKeyId.NotFound");
     const auto unknown = f.client.describeCertificates({});
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().reason() == Reason::kCredentialsInvalid);
-    f.cloud.refuseNext(kListing, 403, "Forbidden.RAM");
+    f.cloud.refuseNext(kListingCall, 403, "Forbidden.RAM");
     const auto denied = f.client.describeCertificates({});
     REQUIRE_FALSE(denied);
     CHECK(denied.error().reason() == Reason::kAccessDenied);
-    CHECK(f.cloud.count(kListing) == 2);
+    CHECK(f.cloud.count(kListingCall) == 2);
 }
 
 TEST_CASE("an answer of something else than the service is an error, not a crash", "[slb][client]") {
@@ -176,7 +177,7 @@ TEST_CASE("an answer of something else than the service is an error, not a crash
 
 TEST_CASE("a stopped context ends the waiting", "[slb][client]") {
     ClientFixture f;
-    f.cloud.refuseNext(kStart, 400, "ServiceIsConfiguring", 1000);
+    f.cloud.refuseNext(kStartCall, 400, "ServiceIsConfiguring", 1000);
     std::stop_source stop;
     stop.request_stop();
     CHECK_FALSE(f.client.startListener("lb-1", 443, {base::SteadyTime::max(), stop.get_token()}));
