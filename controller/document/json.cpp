@@ -23,7 +23,7 @@ using base::Expected;
 using base::Reason;
 using base::unexpected;
 
-constexpr int kMostLevels = 128;
+constexpr int kMostJsonLevels = 128;
 /// A parser keeps memory of about four times its largest text; a thread's own is not grown beyond this.
 constexpr std::size_t kMostKeptBytes = 1024 * 1024;
 
@@ -160,7 +160,7 @@ class MistakeFinder {
 
     bool value(int level) {
         blanks();
-        if (level > kMostLevels) {
+        if (level > kMostJsonLevels) {
             return false;
         }
         switch (peek()) {
@@ -190,10 +190,10 @@ class Reader {
   public:
     Expected<Value> read(simdjson::dom::element element) {
         using simdjson::dom::element_type;
-        if (steps_.size() > kMostLevels) {
+        if (steps_.size() > kMostJsonLevels) {
             steps_.resize(8);
             return unexpected(Reason::kInvalidSpec,
-                              "it is nested over " + std::to_string(kMostLevels) + " levels deep, below " + path());
+                              "it is nested over " + std::to_string(kMostJsonLevels) + " levels deep, below " + path());
         }
         switch (element.type()) {
             case element_type::ARRAY:
@@ -316,7 +316,7 @@ struct Workspace {
         if (error == simdjson::UTF8_ERROR) {
             what = "this is not UTF-8";
         } else if (error == simdjson::DEPTH_ERROR) {
-            what = "it is nested over " + std::to_string(kMostLevels) + " levels deep";
+            what = "it is nested over " + std::to_string(kMostJsonLevels) + " levels deep";
         } else if (error == simdjson::NUMBER_ERROR) {
             what = "this number is malformed or does not fit 64 bits";
         } else if (error == simdjson::CAPACITY || error == simdjson::MEMALLOC) {

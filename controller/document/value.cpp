@@ -33,7 +33,22 @@ bool sameMembers(const Value& one, const Value& other) {
 
 }  // namespace
 
+// Here, and not in the header: there, Member is not yet complete.
+Value::Value() = default;
+Value::Value(bool boolean) : data_(boolean) {}
+Value::Value(std::int64_t integer) : data_(integer) {}
+Value::Value(int integer) : data_(static_cast<std::int64_t>(integer)) {}
+Value::Value(double number) : data_(number) {}
+Value::Value(std::string text) : data_(std::move(text)) {}
+Value::Value(std::string_view text) : data_(std::string(text)) {}
+Value::Value(const char* text) : data_(std::string(text)) {}
+Value::Value(List items) : data_(std::move(items)) {}
 Value::Value(Object members) : data_(std::move(members)) {}
+Value::Value(const Value& other) = default;
+Value::Value(Value&& other) noexcept = default;
+Value& Value::operator=(const Value& other) = default;
+Value& Value::operator=(Value&& other) noexcept = default;
+Value::~Value() = default;
 
 bool Value::asBool(bool otherwise) const {
     const bool* boolean = std::get_if<bool>(&data_);

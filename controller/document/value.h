@@ -27,16 +27,21 @@ using Object = std::vector<Member>;
 /// written from. A plain value type: copying copies the tree.
 class Value {
   public:
-    Value() = default;  ///< null
-    Value(bool boolean) : data_(boolean) {}
-    Value(std::int64_t integer) : data_(integer) {}
-    Value(int integer) : data_(static_cast<std::int64_t>(integer)) {}
-    Value(double number) : data_(number) {}
-    Value(std::string text) : data_(std::move(text)) {}
-    Value(std::string_view text) : data_(std::string(text)) {}
-    Value(const char* text) : data_(std::string(text)) {}
-    Value(List items) : data_(std::move(items)) {}
+    Value();  ///< null
+    Value(bool boolean);
+    Value(std::int64_t integer);
+    Value(int integer);
+    Value(double number);
+    Value(std::string text);
+    Value(std::string_view text);
+    Value(const char* text);
+    Value(List items);
     Value(Object members);
+    Value(const Value& other);
+    Value(Value&& other) noexcept;
+    Value& operator=(const Value& other);
+    Value& operator=(Value&& other) noexcept;
+    ~Value();
 
     bool isNull() const { return std::holds_alternative<std::monostate>(data_); }
     bool isBool() const { return std::holds_alternative<bool>(data_); }

@@ -16,7 +16,7 @@
 namespace certbinder::document {
 namespace {
 
-constexpr std::size_t kMostLevels = 100;
+constexpr std::size_t kMostYamlLevels = 100;
 constexpr std::size_t kMostDocuments = 20000;
 /// A file that is no YAML at all may be wrong everywhere: nobody reads more than this.
 constexpr std::size_t kMostFaults = 100;
@@ -305,8 +305,8 @@ class Builder final : public YAML::EventHandler {
         if (ignoring_) {
             return;
         }
-        if (frames_.size() >= kMostLevels) {
-            fault(position, "this is nested over " + std::to_string(kMostLevels) + " levels deep");
+        if (frames_.size() >= kMostYamlLevels) {
+            fault(position, "this is nested over " + std::to_string(kMostYamlLevels) + " levels deep");
             ignoring_ = true;
             return;
         }

@@ -12,13 +12,8 @@ constexpr int kIndent = 2;
 /// YAML takes `key: value` on one line only for keys of up to 1024 characters; quoting may lengthen one sixfold.
 constexpr std::size_t kMostSimpleKeyBytes = 1024;
 
-bool isLetter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool isDigit(char c) {
-    return c >= '0' && c <= '9';
-}
+constexpr std::string_view kDigits = "0123456789";
+constexpr std::string_view kPlainStarts = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_";
 
 /// Words that a reader of some version of YAML takes for a boolean or null.
 bool isReservedWord(std::string_view text) {
@@ -29,7 +24,7 @@ bool isReservedWord(std::string_view text) {
 
 /// Whether some version of YAML might read a number, a date or a time of day here. IPv4 addresses are none of these.
 bool mayBeNumber(std::string_view text) {
-    if (!isDigit(text[0])) {
+    if (kDigits.find(text[0]) == std::string_view::npos) {
         return false;  // signs and dots at the start are quoted anyway
     }
     const bool onlyNumeric = text.find_first_not_of("0123456789abcdefABCDEFxXoO_.:+-TtZz ") == std::string_view::npos;
@@ -43,7 +38,7 @@ bool isPlain(std::string_view text) {
     if (text.empty() || text.size() > 1024 || text.back() == ' ' || text.back() == ':') {
         return false;
     }
-    if (!isLetter(text[0]) && !isDigit(text[0]) && text[0] != '/' && text[0] != '_') {
+    if (kPlainStarts.find(text[0]) == std::string_view::npos) {
         return false;
     }
     const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
@@ -64,7 +59,7 @@ std::size_t unprintable(std::string_view text, std::size_t at) {
 }
 
 /// In double quotes, with JSON's escapes, which are YAML's too, and what YAML wants escaped beyond them.
-std::string quoted(std::string_view text) {
+std::string doubleQuoted(std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
     const std::string json = base::quoteJson(text);
     std::string out;
@@ -131,7 +126,7 @@ class Writer {
 
     static std::string inlineText(const Value& value) {
         if (value.isString()) {
-            return isPlain(value.asString()) ? value.asString() : quoted(value.asString());
+            return isPlain(value.asString()) ? value.asString() : doubleQuoted(value.asString());
         }
         return toJson(value);  // scalars, `[]` and `{}` are the same in both
     }
@@ -155,7 +150,7 @@ class Writer {
             if (!std::exchange(startsInline, false)) {
                 pad(indent);
             }
-            const std::string key = isPlain(member.name) ? member.name : quoted(member.name);
+            const std::string key = isPlain(member.name) ? member.name : doubleQuoted(member.name);
             if (key.size() > kMostSimpleKeyBytes) {
                 out_ += "? " + key + "\n";
                 pad(indent);

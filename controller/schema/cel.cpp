@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "schema/cel_expression.h"
+#include "schema/code_points.h"
 
 namespace certbinder::schema {
 namespace {
@@ -171,11 +172,6 @@ Result doubleArithmetic(Operation operation, double one, double other) {
         default:
             return failure("no such overload");
     }
-}
-
-std::int64_t codePoints(std::string_view text) {
-    return std::count_if(text.begin(), text.end(),
-                         [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
 }
 
 Result sizeOf(const Datum& datum) {

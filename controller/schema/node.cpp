@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "document/json.h"
 #include "document/path.h"
+#include "schema/code_points.h"
 #include "schema/suggestion.h"
 
 namespace certbinder::schema {
@@ -169,7 +170,8 @@ class NodeReader {
             if (!node) {
                 return node.error();
             }
-            node_.properties.emplace_back(property.name, std::move(*node));
+            node->name = property.name;
+            node_.properties.push_back(std::move(*node));
         }
         return std::nullopt;
     }
@@ -312,11 +314,6 @@ bool isOfType(Node::Type type, const Value& value) {
     return true;
 }
 
-std::int64_t codePoints(std::string_view text) {
-    return std::count_if(text.begin(), text.end(),
-                         [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-}
-
 void setPositions(Value& value, const document::Position& position) {
     value.setPosition(position);
     if (value.isObject()) {
@@ -342,14 +339,14 @@ void makeWhole(Value& value) {
 }
 
 void defaultFields(const Node& node, Value& value) {
-    for (const auto& [name, property] : node.properties) {
-        Value* field = value.find(name);
+    for (const Node& property : node.properties) {
+        Value* field = value.find(property.name);
         const bool missing = field == nullptr || (field->isNull() && !property.nullable);
         if (missing && property.standard) {
             Value standard = *property.standard;
             setPositions(standard, field != nullptr ? field->position() : value.position());
-            value.set(name, std::move(standard));
-            field = value.find(name);
+            value.set(property.name, std::move(standard));
+            field = value.find(property.name);
         }
         if (field != nullptr) {
             applyDefaults(property, *field);
@@ -364,9 +361,9 @@ void defaultFields(const Node& node, Value& value) {
 
 }  // namespace
 
-const Node* Node::property(std::string_view name) const {
-    for (const auto& [known, node] : properties) {
-        if (known == name) {
+const Node* Node::property(std::string_view field) const {
+    for (const Node& node : properties) {
+        if (node.name == field) {
             return &node;
         }
     }
@@ -375,8 +372,8 @@ const Node* Node::property(std::string_view name) const {
 
 std::vector<std::string> Node::propertyNames() const {
     std::vector<std::string> names;
-    for (const auto& property : properties) {
-        names.push_back(property.first);
+    for (const Node& property : properties) {
+        names.push_back(property.name);
     }
     return names;
 }

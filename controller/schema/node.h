@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/expected.h"
@@ -27,6 +26,7 @@ struct Node {
     enum class Type { kAny, kObject, kList, kString, kInteger, kNumber, kBoolean, kIntegerOrString };
     enum class ListKind { kAtomic, kSet, kMap };
 
+    std::string name;  ///< of a property: its field
     Type type = Type::kAny;
     std::string description;
     bool nullable = false;
@@ -42,12 +42,12 @@ struct Node {
     ListKind listKind = ListKind::kAtomic;
     std::vector<std::string> listKeys;
     std::vector<std::string> required;
-    std::vector<std::pair<std::string, Node>> properties;
+    std::vector<Node> properties;
     std::vector<Node> items;   ///< one, of a list
     std::vector<Node> values;  ///< one, of an object with additionalProperties
     std::vector<Rule> rules;
 
-    const Node* property(std::string_view name) const;
+    const Node* property(std::string_view field) const;
     std::vector<std::string> propertyNames() const;
 };
 

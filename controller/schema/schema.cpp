@@ -62,10 +62,11 @@ Expected<std::unique_ptr<const Schema>> Schema::ofCrd(std::string_view yaml) {
     // These every object has, and they are checked by hand; of the status, the controller's own, anything goes.
     auto& properties = parts->root.properties;
     properties.erase(std::remove_if(properties.begin(), properties.end(),
-                                    [](const auto& property) { return property.first != "spec"; }),
+                                    [](const Node& property) { return property.name != "spec"; }),
                      properties.end());
     for (const char* name : {"apiVersion", "kind", "metadata", "status"}) {
-        properties.emplace_back(name, Node());
+        properties.emplace_back();
+        properties.back().name = name;
     }
     return std::unique_ptr<const Schema>(new Schema(std::move(parts)));
 }
