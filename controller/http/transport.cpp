@@ -70,4 +70,15 @@ std::string_view toString(Failure failure) {
     return "";
 }
 
+std::optional<Failure> failureOf(const base::Error& error) {
+    for (const Failure failure :
+         {Failure::kRefused, Failure::kResolve, Failure::kTls, Failure::kTimeout, Failure::kCancelled, Failure::kReset,
+          Failure::kTruncated, Failure::kProtocol, Failure::kTooLarge}) {
+        if (!error.code().empty() && error.code() == toString(failure)) {
+            return failure;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace certbinder::http

@@ -22,6 +22,9 @@ struct Request {
     Headers headers;
     base::SecretBytes body;            ///< may hold keys and passwords, so it is a secret by type
     std::size_t mostBytes = 16 << 20;  ///< of the answer's body, or of one piece of a stream; more is an error
+    /// Sending it twice does what sending it once does, so it may be sent as a GET may: on a kept connection, and again
+    /// where that proves stale.
+    bool repeatable = false;
 };
 
 struct Response {
@@ -58,5 +61,8 @@ class Transport {
 std::optional<std::chrono::milliseconds> retryAfter(const Response& response, base::WallTime now);
 
 std::string_view toString(Failure failure);
+
+/// The Failure that a transport's error has as its code; nothing for other errors.
+std::optional<Failure> failureOf(const base::Error& error);
 
 }  // namespace certbinder::http

@@ -17,7 +17,7 @@
 namespace certbinder::test {
 
 inline http::Request cloneOf(const http::Request& request) {
-    return {request.method, request.url, request.headers, request.body.clone(), request.mostBytes};
+    return {request.method, request.url, request.headers, request.body.clone(), request.mostBytes, request.repeatable};
 }
 
 inline http::Response answer(int status, std::string_view body = {}, http::Headers headers = {}) {
