@@ -174,8 +174,13 @@ class Builder final : public YAML::EventHandler {
         return mark.line < 0 ? Position{chunk_.firstLine, 1} : Position{chunk_.firstLine + mark.line, mark.column + 1};
     }
 
-    /// A mistake that ends the reading. The parser reads ahead, so that the path it is at may be another's.
-    void faultOfSyntax(Position position, std::string message) { faultAt("", position, std::move(message)); }
+    /// A mistake that ends the reading. The parser reads ahead, so that the path it is at may be another's. Where the
+    /// rest is ignored, what the parser makes of it is, too.
+    void faultOfSyntax(Position position, std::string message) {
+        if (!ignoring_) {
+            faultAt("", position, std::move(message));
+        }
+    }
 
     void fault(Position position, std::string message) { faultAt(path(), position, std::move(message)); }
     bool faulty() const { return faulty_; }

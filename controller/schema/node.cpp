@@ -56,7 +56,7 @@ Expected<Rule> readRule(const Value& value, const std::string& path) {
     }
     Rule rule{std::move(*parsed), value["message"].asString(), {}};
     for (const document::Member& member : value.asObject()) {
-        if (member.name == "fieldPath") {
+        if (member.name == "fieldPath" && member.value.asString().substr(0, 1) == ".") {
             rule.fieldPath = base::split(std::string_view(member.value.asString()).substr(1), '.');
         } else if (member.name != "rule" && member.name != "message" && member.name != "reason") {
             return defect(path, "rules with " + member.name + " are not known here");
