@@ -90,6 +90,8 @@ class Host:
     host_key_kinds, host_certificates, sshd_options, log_level: see SshServer
     nginx            False: sshd alone, a jump host for instance
     ssh_port, tls_port  fixed ports, 22 and 443 for instance; default: free ones
+    site             a folder as which everyone who logs in sees nginx's prefix: with the same site several hosts have
+                     the same paths, as the hosts of one binding must. Takes root
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Host:
         nginx: bool = True,
         ssh_port: int | None = None,
         tls_port: int | None = None,
+        site: Path | None = None,
     ) -> None:
         self.names = tuple(names)
         self._claim = _Claim()
@@ -131,7 +134,9 @@ class Host:
                 self.directory / "ssh", self.address, self.ssh_port, self.account,
                 own_account=account is not None, host_key_kinds=host_key_kinds, host_certificates=host_certificates,
                 authentication=authentication, log_level=log_level, options=sshd_options,
+                mount=None if site is None else (self.directory / "nginx", site),
             )
+            self._site = site
             self._make_nginx(nginx, initial)
         except BaseException:
             self._claim.release()
@@ -202,12 +207,17 @@ class Host:
         return self.account.name
 
     @property
+    def site(self) -> Path:
+        """nginx's prefix as those see it who log in."""
+        return self._site or self.prefix
+
+    @property
     def test_command(self) -> list[str]:
-        return [*self._nginx().command, "-t"]
+        return [*self._nginx().command_for(self.site), "-t"]
 
     @property
     def reload_command(self) -> list[str]:
-        return [*self._nginx().command, "-s", "reload"]
+        return [*self._nginx().command_for(self.site), "-s", "reload"]
 
     def entry(self) -> dict[str, Any]:
         """This host as a member of spec.target.nginx.hosts, with its own place to probe."""
@@ -217,13 +227,16 @@ class Host:
         }
 
     def target(self, credentials: str, **overrides: Any) -> dict[str, Any]:
-        """spec.target.nginx for this host; `credentials` is the name of the Secret with `ssh_secret`."""
+        """spec.target.nginx for this host; `credentials` is the name of the Secret with `ssh_secret`.
+
+        With `hosts`, the `entry` of each, it is the target of several hosts of one site.
+        """
         return {
             "hosts": [{"address": self.address, "port": self.ssh_port}],
             "ssh": {"user": self.user, "credentialsRef": {"name": credentials}},
             "sudo": self.account.sudo,
-            "certificatePath": str(self.certificate_path),
-            "privateKeyPath": str(self.private_key_path),
+            "certificatePath": str(self.site / self.certificate_path.relative_to(self.prefix)),
+            "privateKeyPath": str(self.site / self.private_key_path.relative_to(self.prefix)),
             "testCommand": self.test_command,
             "reloadCommand": self.reload_command,
             "probe": {"port": self.tls_port, "serverName": self.names[0], "timeout": "5s"},

@@ -73,7 +73,12 @@ class NginxServer:
     @property
     def command(self) -> list[str]:
         """nginx for this prefix; what it has to say goes to the prefix's own log from the first line."""
-        return [program("nginx"), "-p", f"{self.prefix}/", "-e", "logs/error.log", "-c", "conf/nginx.conf"]
+        return self.command_for(self.prefix)
+
+    @staticmethod
+    def command_for(prefix: Path) -> list[str]:
+        """The same for whoever sees the prefix under another path."""
+        return [program("nginx"), "-p", f"{prefix}/", "-e", "logs/error.log", "-c", "conf/nginx.conf"]
 
     @property
     def pid(self) -> int:

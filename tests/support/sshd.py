@@ -32,6 +32,14 @@ _SFTP_WRAPPER = """\
 exec {server} -e -l DEBUG3 2>>'{log}'
 """
 
+# Lays one folder over another, for the command that follows and all that comes from it.
+_AT = """\
+set -eu
+mount --bind "$1" "$2"
+shift 2
+exec "$@"
+"""
+
 _ATTEMPT = re.compile(
     r"^(?P<result>Accepted|Failed) (?P<method>\S+) for (?:invalid user )?(?P<user>\S+)"
     r" from \S+ port \d+ ssh2(?:: (?P<key>.*))?$"
@@ -62,7 +70,8 @@ class SshServer:
 
     `authentication` is what the server offers: "publickey", "password", "keyboard-interactive".
     With `host_certificates` its host keys are certified by `ssh_keys.authority("host")`; user
-    certificates of `ssh_keys.authority("user")` are always accepted.
+    certificates of `ssh_keys.authority("user")` are always accepted. `mount` is a folder and the place, a
+    folder too, where those who log in find it; nobody else sees it there. It takes root.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class SshServer:
         authentication: Sequence[str] = ("publickey",),
         log_level: str = "VERBOSE",
         options: Sequence[str] = (),
+        mount: tuple[Path, Path] | None = None,
     ) -> None:
         self.directory = directory
         self.address = address
@@ -88,6 +98,7 @@ class SshServer:
         self._authentication = tuple(authentication)
         self._log_level = log_level
         self._options = tuple(options)
+        self._mount = mount
         self._authorized: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._host_keys: list[SshKey] = []
@@ -243,10 +254,14 @@ class SshServer:
             raise RuntimeError(f"{_SFTP_SERVER} is missing: run scripts/deps")
 
     def _namespace(self) -> list[str]:
+        command: list[str] = []
         needed = self._own_account or self.account.password is not None
-        if not needed and not (os.geteuid() == 0 and root_is_locked()):
-            return []
-        return namespace_command(self.directory / "overlay", self.account)
+        if needed or (os.geteuid() == 0 and root_is_locked()):
+            command += namespace_command(self.directory / "overlay", self.account)
+        if self._mount is not None:
+            command += [program("unshare"), "--mount", "--propagation", "private", "--"]
+            command += ["/bin/sh", "-c", _AT, "at", *map(str, self._mount)]
+        return command
 
     def _config_text(self) -> str:
         def offered(method: str) -> str:

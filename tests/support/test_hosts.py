@@ -335,6 +335,25 @@ def test_many_hosts_at_once_have_addresses_of_their_own(tmp_path: Path) -> None:
             host.stop()
 
 
+@needs_root
+def test_hosts_of_one_site_have_the_same_paths_and_each_its_own_files(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    with Host(tmp_path, [NAME], site=site) as one, Host(tmp_path, [NAME], site=site) as two:
+        target = one.target("ssh")
+        assert two.target("ssh")["certificatePath"] == target["certificatePath"]
+        assert (one.test_command, one.reload_command) == (two.test_command, two.reload_command)
+        client = Client(tmp_path / "client", shared_ssh_secret([one, two]))
+        for host in (one, two):
+            assert client.run(host, "cat", target["certificatePath"]).stdout == host.certificate_on_disk()
+            assert client.run(host, *host.test_command).returncode == 0
+            assert client.run(host, *host.reload_command).returncode == 0
+            wait_until(lambda host=host: host.reloads() == 1, "the reload", evidence=host.nginx_log)
+        assert client.sftp(two, f"put {__file__} {site}/conf/new\n").returncode == 0
+        assert (two.prefix / "conf/new").exists() and not (one.prefix / "conf/new").exists()
+    assert list(site.iterdir()) == []
+
+
 def test_stopping_a_host_ends_what_was_running_on_it(tmp_path: Path) -> None:
     with Host(tmp_path, [NAME]) as host:
         client = Client(tmp_path / "client", host.ssh_secret())

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from support.addresses import address_pool
 
 from emulators.common.certs import CertificateFactory
 from emulators.common.client import AdminClient
 
 from . import AliyunEmulator
 from .client import SlbClient
-
-# A pool of its own, so that tests can run beside an emulator on the default one.
-ADDRESS_POOL = "127.0.33.0/24"
-
 
 @pytest.fixture(scope="session")
 def factory():
@@ -21,7 +18,7 @@ def factory():
 
 @pytest.fixture
 def emulator():
-    with AliyunEmulator(address_pool=ADDRESS_POOL) as running:
+    with AliyunEmulator(address_pool=address_pool()) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 
 import pytest
+from support.addresses import address_pool
 
 from emulators.common.client import AdminClient, AdminFailure
 
@@ -196,7 +198,8 @@ def test_many_handshakes_at_once_are_answered(listener, pairs):
 
 def test_an_address_is_never_given_twice_and_comes_back(admin):
     addresses = {admin.post("/admin/balancers", {"id": f"lb-{n}"})["address"] for n in range(254)}
-    assert len(addresses) == 254 and all(a.startswith("127.0.33.") for a in addresses)
+    network = ipaddress.ip_network(address_pool())
+    assert len(addresses) == 254 and all(ipaddress.ip_address(address) in network for address in addresses)
     with pytest.raises(AdminFailure, match="No address is left"):
         admin.post("/admin/balancers", {})
     admin.delete("/admin/balancers/lb-7")
@@ -204,11 +207,12 @@ def test_an_address_is_never_given_twice_and_comes_back(admin):
 
 
 def test_an_address_that_is_taken_is_reported_not_hidden(admin, ids):
-    with socket.create_server(("127.0.33.77", PORT)):
+    taken = str(ipaddress.ip_network(address_pool())[77])
+    with socket.create_server((taken, PORT)):
         seeded = admin.post("/admin/balancers", {
-            "address": "127.0.33.77", "listeners": [{"port": PORT, "certificateId": ids["default"]}],
+            "address": taken, "listeners": [{"port": PORT, "certificateId": ids["default"]}],
         })  # fmt: skip
-    assert "cannot listen on 127.0.33.77:8443" in seeded["listeners"][0]["servingError"]
+    assert f"cannot listen on {taken}:8443" in seeded["listeners"][0]["servingError"]
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/24", "127.0.3.0/31", "127.0.3.1/24", "::1/128", "here"])
@@ -228,7 +232,7 @@ def test_choosing_needs_no_socket(pairs, name, label):
 
 def test_the_process_announces_itself_and_serves(tmp_path):
     file = tmp_path / "announce.json"
-    command = [sys.executable, "-m", "emulators.aliyun", "--announce", str(file), "--address-pool", "127.0.34.0/29"]
+    command = [sys.executable, "-m", "emulators.aliyun", "--announce", str(file), "--address-pool", address_pool()]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     process = subprocess.Popen(command, env=environment)
     try:

@@ -8,6 +8,7 @@ import pytest
 from emulators.aliyun import AliyunEmulator
 from emulators.common.certs import CertificateFactory
 from emulators.common.client import AdminClient
+from support.addresses import address_pool
 
 from . import sdks
 
@@ -21,7 +22,7 @@ def factory():
 
 @pytest.fixture
 def emulator():
-    with AliyunEmulator(address_pool="127.0.35.0/24") as running:
+    with AliyunEmulator(address_pool=address_pool()) as running:
         yield running
 
 
