@@ -1,0 +1,1 @@
+"""certbinder as its users run it, against real hosts and emulated clouds."""
