@@ -84,7 +84,9 @@ TEST_CASE("acting twice is acting once", "[slb][deploy]") {
 TEST_CASE("twenty bindings that deploy one certificate at once upload it once", "[slb][deploy]") {
     Fixture f;
     for (int i = 0; i < 20; ++i) {
-        f.cloud.balancers["lb-" + std::to_string(i)].listeners[443].certificateID = f.cloud.certificates[0].id;
+        test::FakeSlb::Balancer& balancer = f.cloud.balancers["lb-" + std::to_string(i)];
+        balancer.address = "203.0.113." + std::to_string(i);
+        balancer.listeners[443].certificateID = f.cloud.certificates[0].id;
     }
     std::atomic<int> fine{0};
     const base::SteadyTime pass = f.clock.steadyNow();

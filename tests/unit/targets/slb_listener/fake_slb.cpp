@@ -118,11 +118,13 @@ const FakeSlb::StoredCertificate* FakeSlb::certificate(const std::string& id) co
     return found == certificates.end() ? nullptr : &*found;
 }
 
-std::string FakeSlb::servedFingerprint(std::uint16_t port, const std::string& serverName) const {
+std::string FakeSlb::servedFingerprint(const std::string& address, std::uint16_t port,
+                                       const std::string& serverName) const {
     const std::scoped_lock lock(mutex_);
     for (const auto& [id, balancer] : balancers) {
         const auto listener = balancer.listeners.find(port);
-        if (listener == balancer.listeners.end() || listener->second.status != "running") {
+        if (balancer.address != address || listener == balancer.listeners.end() ||
+            listener->second.status != "running") {
             continue;
         }
         std::string referred = listener->second.certificateID;

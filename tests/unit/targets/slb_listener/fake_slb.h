@@ -84,7 +84,7 @@ class FakeSlb {
     std::size_t writes() const;
 
     /// The fingerprint of the certificate that a client gets there; "" where nobody answers.
-    std::string servedFingerprint(std::uint16_t port, const std::string& serverName) const;
+    std::string servedFingerprint(const std::string& address, std::uint16_t port, const std::string& serverName) const;
 
     const StoredCertificate* certificate(const std::string& id) const;
 

@@ -20,7 +20,7 @@ base::Expected<probe::Served> FakeProber::handshake(const probe::Place& place, c
         const std::scoped_lock lock(mutex_);
         places_.push_back(place);
     }
-    const std::string fingerprint = cloud_.servedFingerprint(place.port, place.serverName);
+    const std::string fingerprint = cloud_.servedFingerprint(place.address, place.port, place.serverName);
     const std::scoped_lock lock(mutex_);
     const auto found = known_.find(fingerprint);
     if (unreachable || found == known_.end()) {
