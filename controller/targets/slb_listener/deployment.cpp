@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/time_text.h"
 #include "certificate/bundle.h"
+#include "certificate/checks.h"
 #include "targets/slb_listener/errors.h"
 #include "targets/slb_listener/listener_plan.h"
 
@@ -355,6 +356,21 @@ std::string Deployment::servedFrom() const {
     return place_->address + ":" + std::to_string(place_->port) + " for " + place_->serverName;
 }
 
+std::string Deployment::extensionHint() const {
+    if (!session_.target.serverName.empty() || !now_) {
+        return {};
+    }
+    certificate::CertificateInfo named;
+    for (const DomainExtension& extension : now_->extensions) {
+        named.dnsNames = {extension.domain};
+        if (certificate::covers(named, place_->serverName)) {
+            return " (the listener has a certificate of its own for the domain " + extension.domain +
+                   "; name another probe.serverName)";
+        }
+    }
+    return {};
+}
+
 void Deployment::judge(Proof proof) {
     Session& s = session_;
     switch (proof) {
@@ -379,7 +395,7 @@ void Deployment::judge(Proof proof) {
             outcome_.after.served = other_;
             outcome_.after.probeError.reset();
             rollBack(s.referenceText() + " refers to the certificate " + s.wanted.fingerprintSHA256 +
-                     ", but clients of " + servedFrom() + " get " + other_->fingerprintSHA256);
+                     ", but clients of " + servedFrom() + " get " + other_->fingerprintSHA256 + extensionHint());
             return;
     }
 }

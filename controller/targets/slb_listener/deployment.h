@@ -50,6 +50,8 @@ class Deployment {
                                 const std::function<bool(const Attributes&)>& done);
     std::string referenceIn(const ListenerAttributes& attributes) const;
     std::string servedFrom() const;
+    /// Where a domain extension answers for the name that the default certificate is looked for by.
+    std::string extensionHint() const;
 
     Session& session_;
     Outcome outcome_;

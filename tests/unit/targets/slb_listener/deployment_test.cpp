@@ -374,6 +374,13 @@ TEST_CASE("a certificate that clients never get is taken back", "[slb][deploy]")
         CHECK(f.listener().extensions.empty());
         CHECK_FALSE(outcome.after.deployed);
     }
+    SECTION("and a domain that answers for the probe's name is pointed out") {
+        f.listener().extensions = {{"de-1", "*.example.com", old}};
+        const Outcome outcome = f.deploy();
+        CHECK(outcome.rolledBack);
+        CHECK_THAT(outcome.error->message(),
+                   CERTBINDER_CONTAINS("domain *.example.com; name another probe.serverName"));
+    }
     SECTION("and where that fails, the error says so") {
         f.cloud.failNext(kSet, {});
         f.cloud.refuseNext(kSet, 403, "Forbidden.RAM");
