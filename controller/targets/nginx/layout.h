@@ -28,7 +28,7 @@ struct Layout {
 
     std::string live() const { return room + "/live"; }          ///< -> the version in force
     std::string previous() const { return room + "/previous"; }  ///< -> the version to go back to
-    /// -> the version being brought into force; there from before the switch until it was proven, or taken back.
+    /// -> the version being brought into force; there from before it is staged until it was proven, or taken back.
     std::string pending() const { return room + "/pending"; }
     std::string version(const std::string& name) const { return room + "/" + name; }
 };

@@ -100,7 +100,8 @@ std::optional<Error> NginxTarget::check(const api::CertificateBinding& binding) 
     std::set<std::string> names;
     for (const api::NginxHost& host : spec.hosts) {
         if (!names.insert(endpointName(host)).second) {
-            return Error(Reason::kInvalidSpec, "hosts: " + endpointName(host) + " is there twice; remove one of the two");
+            return Error(Reason::kInvalidSpec,
+                         "hosts: " + endpointName(host) + " is there twice; remove one of the two");
         }
     }
     return std::nullopt;
@@ -179,7 +180,7 @@ Outcome NginxTarget::act(const TargetRequest& request, const Endpoint& endpoint,
                                  clock_};
     outcome = runTransaction(input, context);
     if (outcome.error) {
-        outcome.error = std::move(*outcome.error).in(placeOf(endpoint));
+        outcome.error = Error(*outcome.error).in(placeOf(endpoint));
     }
     return outcome;
 }

@@ -57,7 +57,7 @@ Expected<std::string> RoomKeeper::stage(const std::string& name, const Contents&
             return unexpected(state.error());
         }
         if (*state == State::kSame) {
-            auto narrowed = narrow(directory + "/" + layout_.privateKeyName, contents.privateKey);
+            auto narrowed = narrow(version, contents);
             return narrowed ? Expected<std::string>(version) : unexpected(narrowed.error());
         }
         if (*state == State::kOther) {
@@ -153,10 +153,11 @@ Expected<void> RoomKeeper::writeFile(const std::string& path, const FileSpec& fi
     return label(path, file.labelFrom);
 }
 
-Expected<void> RoomKeeper::narrow(const std::string& path, const std::optional<FileSpec>& file) {
-    if (!file) {
+Expected<void> RoomKeeper::narrow(const std::string& version, const Contents& contents) {
+    if (!contents.privateKey) {
         return {};
     }
+    const std::string path = layout_.version(version) + "/" + layout_.privateKeyName;
     auto status = host_->lstat(path);
     if (!status) {
         return unexpected(status.error());
@@ -164,7 +165,7 @@ Expected<void> RoomKeeper::narrow(const std::string& path, const std::optional<F
     if (!*status || ((*status)->mode & ~kMostKeyMode) == 0) {
         return {};
     }
-    return host_->setMode(path, file->mode);
+    return host_->setMode(path, contents.privateKey->mode);
 }
 
 /// SFTP knows no labels, so this is the one thing of staging that takes a command. A label that cannot be set (a file

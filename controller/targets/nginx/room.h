@@ -54,6 +54,9 @@ class RoomKeeper {
     /// Whether a version has exactly these contents.
     base::Expected<bool> holds(const std::string& version, const Contents& contents);
 
+    /// Takes rights that others than the owner have been given to a version's key away from them.
+    base::Expected<void> narrow(const std::string& version, const Contents& contents);
+
     /// Removes all versions but those in `keep`, and links that were made but not renamed.
     base::Expected<void> prune(const std::vector<std::string>& keep);
 
@@ -67,7 +70,6 @@ class RoomKeeper {
     base::Expected<bool> isSame(const std::string& path, const std::optional<FileSpec>& file);
     base::Expected<void> write(const std::string& directory, const Contents& contents);
     base::Expected<void> writeFile(const std::string& path, const FileSpec& file);
-    base::Expected<void> narrow(const std::string& path, const std::optional<FileSpec>& file);
     base::Expected<void> label(const std::string& path, const std::string& from);
     base::Expected<void> remove(const std::string& version);
 

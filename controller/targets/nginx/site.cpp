@@ -139,7 +139,7 @@ void judgeLinks(Site& site) {
     };
     judge(site.certificate, site.layout.certificatePath);
     judge(site.privateKey, site.layout.privateKeyPath);
-    if (!site.live && site.certificate.status) {
+    if (!site.live && site.certificate.kind == Kind::kOurs && site.certificate.status) {
         site.faults.push_back(site.layout.live() + " does not lead to a version");
     }
 }
@@ -213,6 +213,13 @@ Expected<Site> inspect(ssh::RemoteHost& host, const std::string& certificatePath
     auto pending = previous ? versionAt(host, site.layout.pending(), &site.interrupted) : previous;
     if (!pending) {
         return unexpected(pending.error());
+    }
+    if (!site.interrupted) {  // cut off while the mark was being made
+        auto marking = exists(host, temporaryOf(site.layout.pending()));
+        if (!marking) {
+            return unexpected(marking.error());
+        }
+        site.interrupted = *marking;
     }
     site.live = std::move(*live);
     site.previous = std::move(*previous);

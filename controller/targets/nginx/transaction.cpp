@@ -27,6 +27,7 @@ constexpr int kNotFound = 127;
 constexpr std::uint32_t kDefaultCertificateMode = 0644;
 constexpr std::uint32_t kOwnerMayRead = 0400;
 constexpr std::size_t kBriefDigits = 16;
+constexpr const char* kStaging = "staging";  // what `pending` says before there is a version to name
 
 std::string brief(const std::string& fingerprint) {
     return fingerprint.substr(0, kBriefDigits);
@@ -73,6 +74,7 @@ class Transaction {
     MaybeError adoptVersion(const std::string& base);
     MaybeError linkPaths(bool onlyMissing);
     MaybeError stageWanted();
+    MaybeError stepBack();
     MaybeError chooseBack();
     MaybeError mark();
     MaybeError test();
@@ -94,6 +96,9 @@ class Transaction {
     std::string testOld();
     MaybeError conclude();
     Contents inPlace() const;
+    Contents wantedContents() const;
+    bool isUnproven() const;
+    Expected<std::string> lastProven();
     std::vector<std::string> keep() const;
     void observeAgain(Observation& after);
     void probeInto(Observation& observation) const;
@@ -185,22 +190,22 @@ bool Transaction::isDone() const {
 }
 
 MaybeError Transaction::prepare() {
-    if (!site_.holds(in_.wanted) || site_.interrupted) {
-        if (auto error = checkPlaces()) {
-            return error;
-        }
-        changed_ = true;
-        if (auto error = errorOf(room_->open())) {
-            return error;
-        }
-        if (auto error = adopt()) {
-            return error;
-        }
-        if (auto error = stageWanted()) {
-            return error;
-        }
-    } else {
+    if (site_.holds(in_.wanted)) {
         target_ = *site_.live;
+        return chooseBack();
+    }
+    if (auto error = checkPlaces()) {
+        return error;
+    }
+    changed_ = true;
+    if (auto error = errorOf(room_->open())) {
+        return error;
+    }
+    if (auto error = adopt()) {
+        return error;
+    }
+    if (auto error = stageWanted()) {
+        return error;
     }
     return chooseBack();
 }
@@ -321,7 +326,7 @@ MaybeError Transaction::linkPaths(bool onlyMissing) {
     return error ? error : link(site_.privateKey, site_.layout.privateKeyPath, site_.layout.privateKeyLink);
 }
 
-MaybeError Transaction::stageWanted() {
+Contents Transaction::wantedContents() const {
     Contents contents = inPlace();
     FileSpec certificate = contents.certificate.value_or(FileSpec{{}, kDefaultCertificateMode, {}, {}});
     FileSpec privateKey = contents.privateKey.value_or(FileSpec{{}, kMostKeyMode, {}, {}});
@@ -329,6 +334,28 @@ MaybeError Transaction::stageWanted() {
     privateKey.bytes = in_.wanted.keyPem.reveal();
     contents.certificate = std::move(certificate);
     contents.privateKey = std::move(privateKey);
+    return contents;
+}
+
+MaybeError Transaction::stageWanted() {
+    const Contents contents = wantedContents();
+    auto isLive = site_.live ? room_->holds(*site_.live, contents) : Expected<bool>(false);
+    if (!isLive) {
+        return isLive.error();
+    }
+    if (*isLive) {
+        target_ = *site_.live;
+        return errorOf(room_->narrow(target_, contents));
+    }
+    if (auto error = isUnproven() ? stepBack() : std::nullopt) {
+        return error;
+    }
+    if (!site_.pending) {
+        // From here on there may be files that only the next pass removes, should this one be cut off.
+        if (auto error = errorOf(room_->point(site_.layout.pending(), kStaging))) {
+            return error;
+        }
+    }
     auto version = room_->stage(in_.wanted.leaf.fingerprintSHA256, contents, keep());
     if (!version) {
         return std::move(version.error()).in("staging the new pair");
@@ -337,29 +364,61 @@ MaybeError Transaction::stageWanted() {
     return std::nullopt;
 }
 
-/// From what is on the disk: while there is a `pending`, `previous` is the last pair that was proven, and what `live`
-/// leads to may be one that never was.
-MaybeError Transaction::chooseBack() {
-    auto previousIsWhole = site_.previous ? room_->isComplete(*site_.previous) : Expected<bool>(false);
-    if (!previousIsWhole) {
-        return previousIsWhole.error();
-    }
-    auto live = site_.live ? host_->lstat(site_.layout.version(*site_.live))
-                           : Expected<std::optional<ssh::FileStatus>>(std::optional<ssh::FileStatus>());
+/// Whether what is live was put there by a transaction that was cut off before it was proven.
+bool Transaction::isUnproven() const {
+    return site_.interrupted && site_.live && site_.live == site_.pending;
+}
+
+/// The last pair that was proven; "" where there is none.
+Expected<std::string> Transaction::lastProven() {
+    auto live = site_.live && !isUnproven() ? host_->lstat(site_.layout.version(*site_.live))
+                                            : Expected<std::optional<ssh::FileStatus>>(std::nullopt);
     if (!live) {
-        return live.error();
+        return base::unexpected(live.error());
     }
-    if (*previousIsWhole && (site_.interrupted || !*live)) {
-        backVersion_ = *site_.previous;
-    } else if (*live && !(site_.interrupted && site_.live == site_.pending)) {
-        backVersion_ = *site_.live;
+    if (*live) {
+        return *site_.live;
     }
+    auto whole = site_.previous ? room_->isComplete(*site_.previous) : Expected<bool>(false);
+    if (!whole) {
+        return base::unexpected(whole.error());
+    }
+    return *whole ? *site_.previous : std::string();
+}
+
+/// Leaves a pair that was never proven, and that is not the wanted one any more, before anything else is done: then
+/// `live` is proven again, and `pending` is free to name the next one.
+MaybeError Transaction::stepBack() {
+    auto version = lastProven();
+    if (!version) {
+        return version.error();
+    }
+    auto error =
+        errorOf(version->empty() ? room_->unlink(site_.layout.live()) : room_->point(site_.layout.live(), *version));
+    site_.live = version->empty() ? std::nullopt : std::optional(*version);
+    return error;
+}
+
+MaybeError Transaction::chooseBack() {
+    auto version = lastProven();
+    if (!version) {
+        return version.error();
+    }
+    backVersion_ = std::move(*version);
     back_ = backVersion_.empty() ? Back::kNothing : backVersion_ == target_ ? Back::kStay : Back::kVersion;
-    if (back_ != Back::kVersion || backVersion_ == site_.live) {
+    if (back_ != Back::kVersion) {
         return std::nullopt;
     }
-    auto bytes = host_->readFile(site_.layout.version(backVersion_) + "/" + site_.layout.certificateName,
-                                 certificate::kMostPemBytes);
+    const std::string file = site_.layout.version(backVersion_) + "/" + site_.layout.certificateName;
+    auto status = host_->lstat(file);
+    if (!status) {
+        return status.error();
+    }
+    if (!*status) {  // a certificate's file was missing when this version was kept
+        backLeaf_.reset();
+        return std::nullopt;
+    }
+    auto bytes = host_->readFile(file, certificate::kMostPemBytes);
     if (!bytes) {
         return bytes.error();
     }
@@ -490,17 +549,17 @@ Outcome Transaction::succeeded() {
     return outcome;
 }
 
-/// Takes the mark away and removes what is not needed any more. Only the mark counts: a version that stays is no harm.
+/// Removes what is not needed any more, and then the mark. Only the mark counts: a version that stays is no harm.
 MaybeError Transaction::conclude() {
-    if (auto error = insist([&] { return room_->unlink(site_.layout.pending()); })) {
-        return std::move(*error).in("removing the mark of the transaction");
-    }
     if (auto error = insist([&] { return room_->prune(keep()); })) {
         base::logWarning("versions that are not needed any more could not be removed",
                          {{"endpoint", in_.endpoint}, {"error", error->message()}});
     }
     for (const std::string& warning : room_->warnings()) {
         base::logWarning(warning, {{"endpoint", in_.endpoint}});
+    }
+    if (auto error = insist([&] { return room_->unlink(site_.layout.pending()); })) {
+        return std::move(*error).in("removing the mark of the transaction");
     }
     return std::nullopt;
 }
