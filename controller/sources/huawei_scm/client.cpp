@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/time_text.h"
 #include "document/json.h"
@@ -157,6 +158,7 @@ Error ScmClient::refusalOf(const Call& call, const ApiAnswer& answer, const http
     } else {
         hidden = {tokens_->login().password.reveal()};
     }
+    base::logDebug("a call was refused", {{"action", call.operation}, {"error", redacted(answer.message, hidden)}});
     Error error = toError(call.operation, answer, login(), hidden);
     if (const auto wait = http::retryAfter(response, clock_.wallNow())) {
         error = std::move(error).after(*wait);
@@ -311,6 +313,10 @@ Expected<Listing> ScmClient::list(const std::string& enterpriseProjectID, const 
     all->truncated = false;
     for (const char* status : {kIssued, kUploaded}) {
         auto some = listSteadily(enterpriseProjectID, status, context);
+        if (!some && some.error().code() == kBadParameter) {
+            all->truncated = true;  // the partner cloud's filter does not know all states
+            continue;
+        }
         if (!some) {
             return some;
         }

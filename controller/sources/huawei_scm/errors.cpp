@@ -162,14 +162,24 @@ void blotAfter(std::string& text, std::string_view mark) {
     text = kept + text.substr(from);
 }
 
+/// The service's words as part of a sentence: without the full stop, and without the canonical request that comes with
+/// a wrong signature, which is for those who debug signatures.
+std::string sentence(std::string_view message) {
+    constexpr std::string_view kEnds = " .,;:";
+    message = message.substr(0, message.find("canonicalRequest"));
+    const std::size_t last = message.find_last_not_of(kEnds);
+    return std::string(message.substr(0, last == std::string_view::npos ? 0 : last + 1));
+}
+
 base::Error describe(std::string_view operation, const ApiAnswer& answer, Reason reason, std::string_view advice,
                      const std::vector<std::string_view>& hidden) {
-    std::string text = std::string(operation) + " was answered " + std::to_string(answer.status);
-    if (!answer.code.empty()) {
+    const std::string status = std::to_string(answer.status);
+    std::string text = std::string(operation) + " was answered " + status;
+    if (!answer.code.empty() && answer.code != status) {
         text += " " + redacted(answer.code, hidden);
     }
-    if (!answer.message.empty()) {
-        text += ": " + redacted(answer.message, hidden);
+    if (const std::string message = sentence(answer.message); !message.empty()) {
+        text += ": " + redacted(message, hidden);
     }
     if (!advice.empty()) {
         text += "; " + std::string(advice);
@@ -177,7 +187,7 @@ base::Error describe(std::string_view operation, const ApiAnswer& answer, Reason
     if (!answer.requestID.empty()) {
         text += " (request " + redacted(answer.requestID, hidden) + ")";
     }
-    std::string code = answer.code.empty() ? std::to_string(answer.status) : redacted(answer.code, hidden);
+    std::string code = answer.code.empty() ? status : redacted(answer.code, hidden);
     return base::Error(reason, std::move(text)).withCode(std::move(code));
 }
 

@@ -1,5 +1,6 @@
 #include "sources/huawei_scm/huawei_scm_source.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -70,6 +71,17 @@ Expected<scm::ScmClient::Place> HuaweiScmSource::placeOf(const api::HuaweiScmSou
     return place;
 }
 
+/// A Secret that holds other credentials than before leaves an account behind, with its keys and tokens: it goes where
+/// no other Secret holds the same.
+void HuaweiScmSource::forgetOthers(Accounts& accounts, const std::string& user, const std::string& key) {
+    const std::string before = std::exchange(accounts.keyByUser[user], key);
+    const bool stillUsed = std::any_of(accounts.keyByUser.begin(), accounts.keyByUser.end(),
+                                       [&](const auto& entry) { return entry.second == before; });
+    if (!before.empty() && !stillUsed) {
+        accounts.byKey.erase(before);
+    }
+}
+
 Expected<std::shared_ptr<scm::Account>> HuaweiScmSource::accountOf(const SourceRequest& request) {
     auto place = placeOf(sourceOf(request));
     if (!place) {
@@ -80,24 +92,29 @@ Expected<std::shared_ptr<scm::Account>> HuaweiScmSource::accountOf(const SourceR
         return base::unexpected(std::move(credentials.error()));
     }
     // By content, so that Secrets of several namespaces with the same credentials share one pace and one listing.
-    const std::string key =
-        place->endpoint + " " + place->login.region + " " + place->projectID + " " + scm::identityOf(*credentials);
+    const std::string where = place->endpoint + " " + place->login.region + " " + place->projectID + " ";
+    const std::string key = where + scm::identityOf(*credentials);
+    const std::string user = where + request.binding.metadata.key.ns + "/" + sourceOf(request).credentialsRef;
     const base::SteadyTime now = clock_.steadyNow();
 
     auto accounts = accounts_.lock();
-    for (auto entry = accounts->begin(); entry != accounts->end();) {
-        entry = entry->second.lastUse + settings_.idle < now ? accounts->erase(entry) : std::next(entry);
+    for (auto entry = accounts->byKey.begin(); entry != accounts->byKey.end();) {
+        entry = entry->second.lastUse + settings_.idle < now ? accounts->byKey.erase(entry) : std::next(entry);
     }
-    Known& known = (*accounts)[key];
-    known.lastUse = now;
-    if (!known.account) {
-        known.account = std::make_shared<scm::Account>(
+    const auto known = accounts->keyByUser.find(user);
+    if (known == accounts->keyByUser.end() || known->second != key) {
+        forgetOthers(*accounts, user, key);
+    }
+    Known& entry = accounts->byKey[key];
+    entry.lastUse = now;
+    if (!entry.account) {
+        entry.account = std::make_shared<scm::Account>(
             settings_,
             std::make_unique<scm::ScmClient>(settings_, std::move(*place), std::move(*credentials), transport_, clock_,
                                              random_),
             clock_);
     }
-    return known.account;
+    return entry.account;
 }
 
 Expected<Sourced> HuaweiScmSource::load(const SourceRequest& request, const base::CallContext& context) {

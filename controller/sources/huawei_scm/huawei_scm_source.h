@@ -29,6 +29,12 @@ class HuaweiScmSource final : public CertificateSource {
         base::SteadyTime lastUse;
     };
 
+    struct Accounts {
+        std::map<std::string, Known> byKey;
+        std::map<std::string, std::string> keyByUser;  // which account a Secret stands for at a place
+    };
+
+    static void forgetOthers(Accounts& accounts, const std::string& user, const std::string& key);
     base::Expected<std::shared_ptr<scm::Account>> accountOf(const SourceRequest& request);
     base::Expected<scm::ScmClient::Place> placeOf(const api::HuaweiScmSource& source) const;
 
@@ -37,7 +43,7 @@ class HuaweiScmSource final : public CertificateSource {
     const base::Clock& clock_;
     base::Random& random_;
 
-    base::Guarded<std::map<std::string, Known>> accounts_;
+    base::Guarded<Accounts> accounts_;
 };
 
 }  // namespace certbinder::sources

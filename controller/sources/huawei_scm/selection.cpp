@@ -21,6 +21,14 @@ bool covers(const ListedCertificate& certificate, std::string_view domain) {
     return certificate::covers(info, domain);
 }
 
+std::string seen(std::size_t count) {
+    if (count == 0) {
+        return "the account shows no certificate, so none";
+    }
+    return count == 1 ? "the only certificate seen in the account does not fit, so none"
+                      : "none of the " + std::to_string(count) + " certificates seen in the account";
+}
+
 std::string nearMiss(const ListedCertificate& certificate) {
     return base::printable(certificate.id, 64) + " is in state " + base::printable(certificate.status, 64);
 }
@@ -66,9 +74,7 @@ base::Error noneFits(const Listing& listing, std::string_view domain, const std:
     const std::size_t more = near.size() > kMostNearMisses ? near.size() - kMostNearMisses : 0;
     near.resize(near.size() - more);
 
-    const std::size_t count = listing.certificates.size();
-    std::string text = "none of the " + std::to_string(count) + (count == 1 ? " certificate" : " certificates") +
-                       " seen in the account can be used for " + std::string(domain);
+    std::string text = seen(listing.certificates.size()) + " can be used for " + std::string(domain);
     if (near.empty()) {
         text += "; order or upload one that covers it, or check domain, enterpriseProjectID and the credentials";
     } else {

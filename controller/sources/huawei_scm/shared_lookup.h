@@ -65,17 +65,30 @@ class SharedLookup {
         return true;
     }
 
+    void land() {
+        loading_ = false;
+        ++flights_;
+        error_.reset();
+        landed_.notify_all();
+    }
+
     base::Expected<T> fly(std::unique_lock<std::mutex>& lock, const Load& load, const base::CallContext& context) {
         loading_ = true;
         loadingSince_ = clock_.steadyNow();
         const std::optional<T> previous = value_;
         lock.unlock();
-        base::Expected<T> loaded = load(previous, context);
+        base::Expected<T> loaded = [&] {
+            try {
+                return load(previous, context);
+            } catch (...) {
+                // A defect ends its own worker's pass; the others must not wait for it for ever.
+                lock.lock();
+                land();
+                throw;
+            }
+        }();
         lock.lock();
-        loading_ = false;
-        ++flights_;
-        landed_.notify_all();
-        error_.reset();
+        land();
         if (!loaded) {
             // One that ended because its caller had no more time says nothing to the others: they look themselves.
             if (!context.over(clock_)) {
