@@ -12,6 +12,12 @@ const Item* findIn(const std::vector<Item>& items, std::string_view wanted, Name
     return found == items.end() ? nullptr : &*found;
 }
 
+void addOnce(std::vector<std::string>& names, const std::string& name) {
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
+        names.push_back(name);
+    }
+}
+
 }  // namespace
 
 const Condition* Status::find(std::string_view type) const {
@@ -38,32 +44,43 @@ std::string_view toString(EndpointState state) {
     return kWords[static_cast<std::size_t>(state)];
 }
 
-const std::string& sourceCredentials(const Spec& spec) {
-    static const std::string none;
-    const auto* scm = std::get_if<HuaweiScmSource>(&spec.source);
-    return scm != nullptr ? scm->credentialsRef : none;
+const std::string& sourceSecret(const Spec& spec) {
+    if (const auto* scm = std::get_if<HuaweiScmSource>(&spec.source)) {
+        return scm->credentialsRef;
+    }
+    return std::get<SecretSource>(spec.source).name;
+}
+
+std::vector<std::string> targetSecrets(const Spec& spec) {
+    std::vector<std::string> names;
+    if (const auto* nginx = std::get_if<NginxTarget>(&spec.target)) {
+        addOnce(names, nginx->ssh.credentialsRef);
+        if (nginx->ssh.jumpHost) {
+            addOnce(names, nginx->ssh.jumpHost->credentialsRef);
+        }
+    } else {
+        addOnce(names, std::get<SlbListenerTarget>(spec.target).credentialsRef);
+    }
+    return names;
 }
 
 std::vector<std::string> referencedSecrets(const Spec& spec) {
     std::vector<std::string> names;
-    const auto add = [&](const std::string& name) {
-        if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
-            names.push_back(name);
-        }
-    };
-    add(sourceCredentials(spec));
-    if (const auto* secret = std::get_if<SecretSource>(&spec.source)) {
-        add(secret->name);
-    }
-    if (const auto* nginx = std::get_if<NginxTarget>(&spec.target)) {
-        add(nginx->ssh.credentialsRef);
-        if (nginx->ssh.jumpHost) {
-            add(nginx->ssh.jumpHost->credentialsRef);
-        }
-    } else {
-        add(std::get<SlbListenerTarget>(spec.target).credentialsRef);
+    addOnce(names, sourceSecret(spec));
+    for (const std::string& name : targetSecrets(spec)) {
+        addOnce(names, name);
     }
     return names;
+}
+
+std::string describeTarget(const Spec& spec) {
+    if (const auto* nginx = std::get_if<NginxTarget>(&spec.target)) {
+        const std::size_t hosts = nginx->hosts.size();
+        return "nginx " + (hosts == 1 ? nginx->hosts.front().address : std::to_string(hosts) + " hosts");
+    }
+    const auto& slb = std::get<SlbListenerTarget>(spec.target);
+    const std::string name = slb.loadBalancerID.empty() ? "slb" : slb.loadBalancerID;
+    return name + ":" + std::to_string(slb.port) + (slb.serverName.empty() ? "" : "/" + slb.serverName);
 }
 
 }  // namespace certbinder::api

@@ -49,13 +49,13 @@ struct ProbeSpec {
 struct NginxHost {
     std::string address;
     std::uint16_t port = 22;
-    std::optional<ProbeSpec> probe;  ///< this host's own, whole
+    std::optional<ProbeSpec> probe;  ///< this host's own, with what it leaves out taken from the probe of all hosts
 };
 
 struct JumpHost {
     std::string address;
     std::uint16_t port = 22;
-    std::string user;
+    std::string user;  ///< that of the hosts, where the spec names none
     std::string credentialsRef;
 };
 
@@ -143,8 +143,10 @@ enum class EndpointState { kPending, kDeploying, kInSync, kDrifted, kFailed, kRo
 struct EndpointStatus {
     std::string name;
     EndpointState state = EndpointState::kPending;
+    std::optional<base::Reason> reason;     ///< of a failure
     std::string deployedFingerprintSHA256;  ///< "" when it is not known
     std::string servedFingerprintSHA256;    ///< "" when it is not known
+    std::optional<base::WallTime> servedNotAfter;
     std::optional<base::WallTime> lastDeployTime;
     base::WallTime lastTransitionTime;
     std::string message;
@@ -167,6 +169,7 @@ struct CertificateStatus {
 struct Status {
     std::int64_t observedGeneration = 0;
     std::vector<Condition> conditions;
+    std::string target;  ///< what the binding is deployed to, in a few words
     std::string inSync;  ///< `2/3`
     std::optional<CertificateStatus> certificate;
     std::string loadBalancerID;
@@ -206,7 +209,13 @@ std::string_view toString(EndpointState state);
 /// The names of all Secrets that the spec refers to, without doubles.
 std::vector<std::string> referencedSecrets(const Spec& spec);
 
-/// The Secret a source or target logs in with; "" for ambient credentials.
-const std::string& sourceCredentials(const Spec& spec);
+/// The Secret that the source is, or logs in with; "" for ambient credentials.
+const std::string& sourceSecret(const Spec& spec);
+
+/// The Secrets that the target logs in with, without doubles; none for ambient credentials.
+std::vector<std::string> targetSecrets(const Spec& spec);
+
+/// What the binding is deployed to, in a few words for a table: `nginx 10.0.0.4`, `nginx 12 hosts`, `lb-…:443`.
+std::string describeTarget(const Spec& spec);
 
 }  // namespace certbinder::api

@@ -40,13 +40,18 @@ std::map<std::string, std::string> textMapOf(const Value& value) {
     return texts;
 }
 
-ProbeSpec probeOf(const Value& value) {
+std::string textOf(const Value& value, const std::string& otherwise) {
+    return value.isString() ? value.asString() : otherwise;
+}
+
+/// What the value leaves out is taken from `otherwise`.
+ProbeSpec probeOf(const Value& value, const ProbeSpec& otherwise) {
     ProbeSpec probe;
-    probe.enabled = value["enabled"].asBool(true);
-    probe.address = value["address"].asString();
-    probe.port = portOf(value["port"], probe.port);
-    probe.serverName = value["serverName"].asString();
-    probe.timeout = durationOf(value["timeout"], probe.timeout);
+    probe.enabled = value["enabled"].asBool(otherwise.enabled);
+    probe.address = textOf(value["address"], otherwise.address);
+    probe.port = portOf(value["port"], otherwise.port);
+    probe.serverName = textOf(value["serverName"], otherwise.serverName);
+    probe.timeout = durationOf(value["timeout"], otherwise.timeout);
     return probe;
 }
 
@@ -80,30 +85,28 @@ Source sourceOf(const Value& value) {
 
 NginxTarget nginxOf(const Value& value) {
     NginxTarget target;
+    target.probe = probeOf(value["probe"], target.probe);
     for (const Value& item : value["hosts"].asList()) {
         NginxHost host;
         host.address = item["address"].asString();
         host.port = portOf(item["port"], host.port);
         if (const Value* probe = item.find("probe")) {
-            host.probe = probeOf(*probe);
+            host.probe = probeOf(*probe, target.probe);
         }
         target.hosts.push_back(std::move(host));
     }
     const Value& ssh = value["ssh"];
-    if (ssh["user"].isString()) {
-        target.ssh.user = ssh["user"].asString();
-    }
+    target.ssh.user = textOf(ssh["user"], target.ssh.user);
     target.ssh.credentialsRef = ssh["credentialsRef"]["name"].asString();
     if (const Value* jump = ssh.find("jumpHost")) {
         target.ssh.jumpHost = JumpHost{(*jump)["address"].asString(), portOf((*jump)["port"], 22),
-                                       (*jump)["user"].asString(), (*jump)["credentialsRef"]["name"].asString()};
+                                       textOf((*jump)["user"], target.ssh.user), (*jump)["credentialsRef"]["name"].asString()};
     }
     target.sudo = value["sudo"].asBool();
     target.certificatePath = value["certificatePath"].asString();
     target.privateKeyPath = value["privateKeyPath"].asString();
     target.testCommand = textsOf(value["testCommand"], target.testCommand);
     target.reloadCommand = textsOf(value["reloadCommand"], target.reloadCommand);
-    target.probe = probeOf(value["probe"]);
     const Value& rollout = value["rollout"];
     target.rollout.canary = static_cast<int>(rollout["canary"].asInteger(target.rollout.canary));
     target.rollout.maxConcurrent = countOrPercentOf(rollout["maxConcurrent"], target.rollout.maxConcurrent);
@@ -123,11 +126,10 @@ SlbListenerTarget slbListenerOf(const Value& value) {
         target.listener = *listener;
     }
     if (const Value* probe = value.find("probe")) {
-        target.probe = probeOf(*probe);
         // Without a port of its own the probe goes where clients go: to the listener.
-        if (!(*probe)["port"].isInteger()) {
-            target.probe->port = target.port;
-        }
+        ProbeSpec otherwise;
+        otherwise.port = target.port;
+        target.probe = probeOf(*probe, otherwise);
     }
     target.credentialsRef = value["credentialsRef"]["name"].asString();
     target.roleARN = value["roleARN"].asString();
@@ -172,8 +174,10 @@ EndpointStatus endpointOf(const Value& value) {
     EndpointStatus endpoint;
     endpoint.name = value["name"].asString();
     endpoint.state = enumOf(value["state"].asString(), kEndpointStates, EndpointState::kPending);
+    endpoint.reason = base::reasonFromString(value["reason"].asString());
     endpoint.deployedFingerprintSHA256 = value["deployedFingerprintSHA256"].asString();
     endpoint.servedFingerprintSHA256 = value["servedFingerprintSHA256"].asString();
+    endpoint.servedNotAfter = maybeTimeOf(value["servedNotAfter"]);
     endpoint.lastDeployTime = maybeTimeOf(value["lastDeployTime"]);
     endpoint.lastTransitionTime = timeOf(value["lastTransitionTime"]);
     endpoint.message = value["message"].asString();
@@ -207,8 +211,14 @@ Value encode(const EndpointStatus& endpoint) {
     Value value;
     value.set("name", endpoint.name);
     value.set("state", toString(endpoint.state));
+    if (endpoint.reason) {
+        value.set("reason", base::toString(*endpoint.reason));
+    }
     setText(value, "deployedFingerprintSHA256", endpoint.deployedFingerprintSHA256);
     setText(value, "servedFingerprintSHA256", endpoint.servedFingerprintSHA256);
+    if (endpoint.servedNotAfter) {
+        value.set("servedNotAfter", base::formatTime(*endpoint.servedNotAfter));
+    }
     if (endpoint.lastDeployTime) {
         value.set("lastDeployTime", base::formatTime(*endpoint.lastDeployTime));
     }
@@ -263,6 +273,7 @@ Status decodeStatus(const Value& value) {
     for (const Value& item : value["conditions"].asList()) {
         status.conditions.push_back(conditionOf(item));
     }
+    status.target = value["target"].asString();
     status.inSync = value["inSync"].asString();
     if (const Value* certificate = value.find("certificate")) {
         status.certificate = certificateOf(*certificate);
@@ -298,6 +309,7 @@ Value encodeStatus(const Status& status) {
     Value value{document::Object{}};
     value.set("observedGeneration", status.observedGeneration);
     value.set("conditions", encodeAll(status.conditions));
+    setText(value, "target", status.target);
     setText(value, "inSync", status.inSync);
     if (status.certificate) {
         value.set("certificate", encode(*status.certificate));

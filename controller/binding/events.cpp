@@ -22,7 +22,7 @@ class Story {
 };
 
 void tellEndpoint(Story& story, const EndpointResult& result, const api::EndpointStatus* before,
-                  const certificate::CertificateInfo& wanted) {
+                  const certificate::CertificateInfo& wanted, bool renewed) {
     const bool drifted = result.step && result.step->why == Why::kDrifted;
     // A drift that cannot be repaired is found again at each pass and told once.
     if (drifted && before != nullptr && before->state == api::EndpointState::kInSync) {
@@ -31,12 +31,16 @@ void tellEndpoint(Story& story, const EndpointResult& result, const api::Endpoin
     if (!result.acted) {
         return;
     }
-    if (result.rolledBack) {
-        story.add(EventType::kWarning, "RolledBack", result.endpoint.name + ": " + result.error->message());
-    } else if (!result.error && drifted) {
+    // Likewise a roll-back that the same certificate leads to at every try.
+    const bool rolledBackBefore = before != nullptr && before->state == api::EndpointState::kRolledBack && !renewed;
+    if (result.rolledBack && !rolledBackBefore) {
+        story.add(EventType::kWarning, "RolledBack",
+                  result.endpoint.name + ": " +
+                      (result.error ? result.error->message() : "the certificate before is in place again"));
+    } else if (!result.error && !result.rolledBack && drifted) {
         story.add(EventType::kNormal, "DriftCorrected",
                   result.endpoint.name + " serves the certificate " + brief(wanted.fingerprintSHA256) + " again");
-    } else if (!result.error && result.changed) {
+    } else if (!result.error && !result.rolledBack && result.changed) {
         story.add(EventType::kNormal, "Deployed",
                   result.endpoint.name + " has the certificate " + brief(wanted.fingerprintSHA256) + ", valid until " +
                       base::formatTime(wanted.notAfter));
@@ -46,7 +50,7 @@ void tellEndpoint(Story& story, const EndpointResult& result, const api::Endpoin
 void tellFailure(Story& story, const api::Status& before, const api::Status& after) {
     const api::Condition* now = after.find(api::condition::kReady);
     const api::Condition* then = before.find(api::condition::kReady);
-    if (now == nullptr || now->status != api::ConditionStatus::kFalse) {
+    if (now == nullptr || now->status != api::ConditionStatus::kFalse || now->reason == base::Reason::kSuspended) {
         return;
     }
     if (then == nullptr || then->status != now->status || then->reason != now->reason) {
@@ -73,7 +77,8 @@ std::vector<objects::Event> eventsOf(const api::CertificateBinding& binding, con
     }
     if (record.sourced) {
         for (const EndpointResult& result : record.endpoints) {
-            tellEndpoint(story, result, before.endpoint(result.endpoint.name), record.sourced->bundle->leaf);
+            tellEndpoint(story, result, before.endpoint(result.endpoint.name), record.sourced->bundle->leaf,
+                         renewed);
         }
     }
     if (tellExpiry) {

@@ -61,7 +61,7 @@ Step deployment(Step step, const PlanInput& input) {
         step.message = faults.empty() ? "something else changed what certbinder had deployed" : faults;
     } else {
         step.why = Why::kRenewed;
-        step.message = "the source has a renewed certificate";
+        step.message = "the source has another certificate than the one deployed";
     }
     if (!faults.empty() && step.why != Why::kDrifted) {
         step.message += " (" + faults + ")";

@@ -1,6 +1,7 @@
 #include "binding/reconciler.h"
 
 #include <algorithm>
+#include <exception>
 #include <set>
 
 #include "base/log.h"
@@ -19,19 +20,9 @@ using base::Error;
 using base::Reason;
 using targets::Action;
 
-/// Where the target's own credentials are.
-std::vector<std::string> targetSecrets(const api::Spec& spec) {
-    std::vector<std::string> names = api::referencedSecrets(spec);
-    const auto* source = std::get_if<api::SecretSource>(&spec.source);
-    const std::string& sourceName = source != nullptr ? source->name : api::sourceCredentials(spec);
-    const auto* slb = std::get_if<api::SlbListenerTarget>(&spec.target);
-    const auto* nginx = std::get_if<api::NginxTarget>(&spec.target);
-    const bool shared = (slb != nullptr && slb->credentialsRef == sourceName) ||
-                        (nginx != nullptr && nginx->ssh.credentialsRef == sourceName);
-    if (!shared) {
-        names.erase(std::remove(names.begin(), names.end(), sourceName), names.end());
-    }
-    return names;
+/// A defect must not end the process, nor the work on other endpoints and bindings.
+Error defectError(const std::exception& defect) {
+    return {Reason::kInternalError, std::string("a defect in certbinder: ") + defect.what() + "; please report it"};
 }
 
 /// The names that clients will ask the certificate by, as far as the binding says.
@@ -57,6 +48,12 @@ std::vector<std::string> demandedNames(const api::Spec& spec) {
     return names;
 }
 
+/// Whether the annotation asks for a look that was not made yet.
+bool isAskedFor(const api::CertificateBinding& binding) {
+    const auto asked = binding.metadata.annotations.find(api::kReconcileAnnotation);
+    return asked != binding.metadata.annotations.end() && asked->second != binding.status.lastHandledReconcileAt;
+}
+
 const api::RolloutSpec& rolloutOf(const api::Spec& spec) {
     // A load balancer's listener is one endpoint: nothing to roll out over.
     static const api::RolloutSpec single;
@@ -74,6 +71,7 @@ struct Reconciler::Pass {
     api::Secrets secrets;
     PassRecord record;
     bool fullLook = false;
+    bool recorded = true;  ///< whether the status could be written
 
     const certificate::Bundle& wanted() const { return *record.sourced->bundle; }
     targets::TargetRequest targetRequest() const { return {binding, secrets, wanted(), notOlderThan}; }
@@ -110,7 +108,7 @@ std::optional<Outcome> Reconciler::reconcile(const api::ObjectKey& key, const Pa
         forget(key);
         return std::nullopt;
     }
-    Pass pass{*binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}, false};
+    Pass pass{*binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}};
     prepare(pass);
     if (!pass.record.suspended && !pass.record.spec && pass.record.sourced) {
         observeAll(pass);
@@ -122,7 +120,7 @@ std::optional<Outcome> Reconciler::reconcile(const api::ObjectKey& key, const Pa
 }
 
 PassRecord Reconciler::plan(const api::CertificateBinding& binding, const PassOptions& options) {
-    Pass pass{binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}, false};
+    Pass pass{binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}};
     prepare(pass);
     if (!pass.record.suspended && !pass.record.spec && pass.record.sourced) {
         observeAll(pass);
@@ -134,8 +132,10 @@ PassRecord Reconciler::plan(const api::CertificateBinding& binding, const PassOp
 /// Everything before the target is looked at: what may keep the binding from being worked on, and its certificate.
 void Reconciler::prepare(Pass& pass) {
     const api::Spec& spec = pass.binding.spec;
-    pass.notOlderThan =
-        pass.options.notOlderThan.value_or(clock_.steadyNow() - std::min(settings_.sharedLookAge, spec.checkInterval / 2));
+    // Who asks for a look by the annotation wants to see what is there now.
+    const auto age = isAskedFor(pass.binding) ? std::chrono::milliseconds(0)
+                                              : std::min(settings_.sharedLookAge, spec.checkInterval / 2);
+    pass.notOlderThan = pass.options.notOlderThan.value_or(clock_.steadyNow() - age);
     if (spec.suspend) {
         pass.record.suspended = true;
         return;
@@ -156,7 +156,7 @@ void Reconciler::prepare(Pass& pass) {
         pass.record.spec = std::move(fault);
     }
     loadSource(pass);
-    if (auto missing = gatherSecrets(pass, targetSecrets(spec), Reason::kCredentialsNotFound);
+    if (auto missing = gatherSecrets(pass, api::targetSecrets(spec), Reason::kCredentialsNotFound);
         missing && !pass.record.spec) {
         pass.record.spec = std::move(missing);
     }
@@ -184,14 +184,18 @@ std::optional<Error> Reconciler::gatherSecrets(Pass& pass, const std::vector<std
 
 void Reconciler::loadSource(Pass& pass) {
     const api::Spec& spec = pass.binding.spec;
-    const auto* secret = std::get_if<api::SecretSource>(&spec.source);
-    const std::string& name = secret != nullptr ? secret->name : api::sourceCredentials(spec);
-    if (auto missing = gatherSecrets(pass, {name},
-                                     secret != nullptr ? Reason::kSourceNotFound : Reason::kCredentialsNotFound)) {
+    const bool isSecret = std::holds_alternative<api::SecretSource>(spec.source);
+    if (auto missing = gatherSecrets(pass, {api::sourceSecret(spec)},
+                                     isSecret ? Reason::kSourceNotFound : Reason::kCredentialsNotFound)) {
         pass.record.source = std::move(missing);
         return;
     }
-    auto sourced = providers_.of(spec.source).load({pass.binding, pass.secrets, pass.notOlderThan}, pass.context);
+    base::Expected<sources::Sourced> sourced;
+    try {
+        sourced = providers_.of(spec.source).load({pass.binding, pass.secrets, pass.notOlderThan}, pass.context);
+    } catch (const std::exception& defect) {
+        sourced = base::unexpected(defectError(defect));
+    }
     if (!sourced) {
         pass.record.source = std::move(sourced).error();
     } else if (auto fault = judge(pass, *sourced)) {
@@ -236,9 +240,6 @@ bool Reconciler::wantsFullLook(const Pass& pass) {
     const bool sameCertificate = pass.record.sourced && status.certificate &&
                                  status.certificate->fingerprintSHA256 ==
                                      pass.record.sourced->bundle->leaf.fingerprintSHA256;
-    const auto& annotations = pass.binding.metadata.annotations;
-    const auto asked = annotations.find(api::kReconcileAnnotation);
-    const bool askedFor = asked != annotations.end() && asked->second != status.lastHandledReconcileAt;
     auto memory = memory_.lock();
     const auto [known, fresh] = memory->try_emplace(pass.binding.metadata.key);
     if (fresh) {
@@ -247,7 +248,7 @@ bool Reconciler::wantsFullLook(const Pass& pass) {
         known->second.looks = static_cast<int>(random_.uniform() * settings_.looksPerFullLook);
     }
     const bool due = ++known->second.looks >= settings_.looksPerFullLook;
-    const bool full = pass.options.fullLook || due || askedFor || !settled || !sameCertificate ||
+    const bool full = pass.options.fullLook || due || isAskedFor(pass.binding) || !settled || !sameCertificate ||
                       status.observedGeneration != pass.binding.metadata.generation;
     if (full) {
         known->second.looks = 0;
@@ -262,8 +263,12 @@ void Reconciler::observeAll(Pass& pass) {
 
 void Reconciler::observeOne(Pass& pass, EndpointResult& result) {
     targets::CertificateTarget& target = providers_.of(pass.binding.spec.target);
-    const auto look = [&](targets::Look how) {
-        return target.observe(pass.targetRequest(), result.endpoint, how, pass.context);
+    const auto look = [&](targets::Look how) -> base::Expected<targets::Observation> {
+        try {
+            return target.observe(pass.targetRequest(), result.endpoint, how, pass.context);
+        } catch (const std::exception& defect) {
+            return base::unexpected(defectError(defect));
+        }
     };
     auto seen = look(pass.fullLook ? targets::Look::kFull : targets::Look::kServed);
     if (seen && !seen->looked && !isServed(pass.wanted().leaf, *seen)) {
@@ -290,58 +295,87 @@ void Reconciler::planAll(Pass& pass) {
     }
 }
 
-void Reconciler::actAll(Pass& pass) {
-    std::vector<Candidate> candidates;
+std::vector<Candidate> Reconciler::candidates(const Pass& pass) const {
+    const api::Status& known = pass.binding.status;
+    const std::string& wanted = pass.wanted().leaf.fingerprintSHA256;
+    const bool sameCertificate = known.certificate && known.certificate->fingerprintSHA256 == wanted;
+    std::vector<Candidate> all;
     for (const EndpointResult& result : pass.record.endpoints) {
         Candidate candidate;
-        if (result.step) {
+        if (result.acted) {
+            candidate.inSync = !result.error;
+        } else if (result.step) {
             candidate.action = result.step->action;
             candidate.why = result.step->why;
             candidate.inSync = result.step->why == Why::kInSync;
         }
-        const api::EndpointStatus* before = pass.binding.status.endpoint(result.endpoint.name);
-        const bool sameCertificate =
-            pass.binding.status.certificate &&
-            pass.binding.status.certificate->fingerprintSHA256 == pass.wanted().leaf.fingerprintSHA256;
-        candidate.failedBefore = before != nullptr && sameCertificate &&
-                                 (before->state == EndpointState::kFailed || before->state == EndpointState::kRolledBack);
-        candidates.push_back(candidate);
+        if (const api::EndpointStatus* before = known.endpoint(result.endpoint.name)) {
+            candidate.knownThere = before->deployedFingerprintSHA256 == wanted;
+            candidate.failedBefore = sameCertificate && (before->state == EndpointState::kFailed ||
+                                                         before->state == EndpointState::kRolledBack);
+        }
+        all.push_back(candidate);
     }
-    const Waves waves = planWaves(candidates, rolloutOf(pass.binding.spec));
-    bool halted = false;
-    for (const std::vector<std::size_t>& wave : waves) {
-        halted = halted || pass.options.gentleStop.stop_requested();
-        for (const std::size_t i : wave) {
-            (halted ? pass.record.endpoints[i].halted : pass.record.endpoints[i].acting) = true;
+    return all;
+}
+
+void Reconciler::actAll(Pass& pass) {
+    const api::RolloutSpec& rollout = rolloutOf(pass.binding.spec);
+    std::vector<EndpointResult>& endpoints = pass.record.endpoints;
+    // Each wave is planned with what has come of those before it.
+    for (Waves waves = planWaves(candidates(pass), rollout); !waves.empty();
+         waves = planWaves(candidates(pass), rollout)) {
+        if (pass.options.gentleStop.stop_requested() || pass.context.over(clock_)) {
+            return;  // what was not begun is as it was; the next pass goes on
         }
-        if (halted) {
-            continue;
-        }
-        // Long work shows itself while it goes on; the last word is written at the end of the pass.
-        if (auto written = store_.writeStatus(pass.binding.metadata.key,
-                                              makeStatus(pass.binding, pass.record, clock_.wallNow()));
-            !written) {
-            base::logWarning("the status could not be written", {{"error", written.error().message()}});
-        }
-        runtime::forEachParallel(wave.size(), settings_.endpointsAtOnce,
-                                 [&](std::size_t i) { actOne(pass, pass.record.endpoints[wave[i]]); });
-        halted = std::any_of(wave.begin(), wave.end(), [&](std::size_t i) {
-            const auto& error = pass.record.endpoints[i].error;
-            return error && haltsRollout(error->reason());
+        const std::vector<std::size_t> wave = waves.front();
+        actOnWave(pass, wave);
+        const bool halted = std::any_of(wave.begin(), wave.end(), [&](std::size_t i) {
+            return endpoints[i].error && haltsRollout(endpoints[i].error->reason());
         });
+        if (halted) {
+            for (auto later = waves.begin() + 1; later != waves.end(); ++later) {
+                std::for_each(later->begin(), later->end(), [&](std::size_t i) { endpoints[i].halted = true; });
+            }
+            return;
+        }
     }
+}
+
+void Reconciler::actOnWave(Pass& pass, const std::vector<std::size_t>& wave) {
+    for (const std::size_t i : wave) {
+        pass.record.endpoints[i].acting = true;
+    }
+    // Long work shows itself while it goes on; the last word is written at the end of the pass.
+    if (auto written =
+            store_.writeStatus(pass.binding.metadata.key, makeStatus(pass.binding, pass.record, clock_.wallNow()));
+        !written) {
+        base::logWarning("the status could not be written", {{"namespace", pass.binding.metadata.key.ns},
+                                                             {"name", pass.binding.metadata.key.name},
+                                                             {"error", written.error().message()}});
+    }
+    runtime::forEachParallel(wave.size(), settings_.endpointsAtOnce,
+                             [&](std::size_t i) { actOne(pass, pass.record.endpoints[wave[i]]); });
 }
 
 void Reconciler::actOne(Pass& pass, EndpointResult& result) {
     const base::SteadyTime begin = clock_.steadyNow();
-    targets::Outcome outcome = providers_.of(pass.binding.spec.target)
-                                   .act(pass.targetRequest(), result.endpoint, result.step->action, pass.context);
+    targets::Outcome outcome;
+    try {
+        outcome = providers_.of(pass.binding.spec.target)
+                      .act(pass.targetRequest(), result.endpoint, result.step->action, pass.context);
+    } catch (const std::exception& defect) {
+        outcome.error = defectError(defect);
+    }
     result.acting = false;
     result.acted = true;
     result.changed = outcome.changed;
     result.rolledBack = outcome.rolledBack;
     result.error = std::move(outcome.error);
-    result.seen = std::move(outcome.after);
+    // Where a failure left nothing to be seen, what was seen before is the best that is known.
+    if (!result.error || outcome.after.looked || outcome.after.probe != targets::ProbeState::kDisabled) {
+        result.seen = std::move(outcome.after);
+    }
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steadyNow() - begin);
     const api::ObjectKey& key = pass.binding.metadata.key;
     if (result.error) {
@@ -363,9 +397,14 @@ void Reconciler::actOne(Pass& pass, EndpointResult& result) {
 }
 
 bool Reconciler::record(Pass& pass) {
+    // A pass that was cut off tells of the stop alone; the next start finds out how things are.
+    if (pass.options.context.stop.stop_requested() && decidingError(pass.record) != nullptr) {
+        return false;
+    }
     const api::Status status = makeStatus(pass.binding, pass.record, clock_.wallNow());
     tellStory(pass, pass.binding.status, status);
     if (auto written = store_.writeStatus(pass.binding.metadata.key, status); !written) {
+        pass.recorded = false;
         base::logError("the status could not be written", {{"namespace", pass.binding.metadata.key.ns},
                                                            {"name", pass.binding.metadata.key.name},
                                                            {"error", written.error().message()}});
@@ -396,7 +435,13 @@ std::chrono::milliseconds Reconciler::schedule(const Pass& pass) {
     base::Backoff& backoff = known->second.backoff;
     const Error* error = decidingError(pass.record);
     if (error != nullptr && error->remedy() == base::Remedy::kTime) {
-        return std::max(backoff.next(random_), error->retryAfter().value_or(std::chrono::milliseconds(0)));
+        // What the other side asked for is a floor; above it bindings keep out of step.
+        const auto asked = base::jittered(error->retryAfter().value_or(std::chrono::milliseconds(0)),
+                                          settings_.backoff.jitter, random_);
+        return std::max(backoff.next(random_), asked);
+    }
+    if (!pass.recorded || (error == nullptr && !pass.record.suspended && !isSettled(pass.record))) {
+        return backoff.next(random_);
     }
     // Where only a change helps, most changes wake the binding by themselves; those on the far side show at the
     // regular look.

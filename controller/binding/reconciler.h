@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "binding/index.h"
 #include "binding/plan.h"
+#include "binding/rollout.h"
 #include "binding/status.h"
 #include "objects/object_store.h"
 #include "sources/certificate_source.h"
@@ -94,7 +95,9 @@ class Reconciler {
     void observeAll(Pass& pass);
     void observeOne(Pass& pass, EndpointResult& result);
     void planAll(Pass& pass);
+    std::vector<Candidate> candidates(const Pass& pass) const;
     void actAll(Pass& pass);
+    void actOnWave(Pass& pass, const std::vector<std::size_t>& wave);
     void actOne(Pass& pass, EndpointResult& result);
     bool record(Pass& pass);
     bool wantsFullLook(const Pass& pass);

@@ -6,8 +6,17 @@ namespace certbinder::binding {
 namespace {
 
 bool isNewThere(const Candidate& candidate) {
-    return candidate.action == targets::Action::kDeploy &&
-           (candidate.why == Why::kFirstDeployment || candidate.why == Why::kRenewed);
+    return candidate.action == targets::Action::kDeploy && candidate.why != Why::kInterrupted && !candidate.knownThere;
+}
+
+/// Adds what is left of `indices` from `next` on, in waves of at most `size`.
+void addWaves(Waves& waves, const std::vector<std::size_t>& indices, std::size_t next, std::size_t size) {
+    while (next < indices.size()) {
+        const std::size_t end = std::min(indices.size(), next + size);
+        waves.emplace_back(indices.begin() + static_cast<std::ptrdiff_t>(next),
+                           indices.begin() + static_cast<std::ptrdiff_t>(end));
+        next = end;
+    }
 }
 
 std::size_t waveSize(const api::CountOrPercent& most, std::size_t all) {
@@ -35,22 +44,14 @@ Waves planWaves(const std::vector<Candidate>& candidates, const api::RolloutSpec
             (candidate.failedBefore ? failed : fresh).push_back(i);
         }
     }
-    // A failed host is its own canary: it is tried again alone, before hosts that were never touched.
-    if (!failed.empty()) {
-        waves.push_back(failed);
-    }
-    std::size_t next = 0;
-    if (!proven && failed.empty()) {
-        next = std::min(fresh.size(), static_cast<std::size_t>(std::max(rollout.canary, 0)));
-        waves.emplace_back(fresh.begin(), fresh.begin() + static_cast<std::ptrdiff_t>(next));
-    }
     const std::size_t size = waveSize(rollout.maxConcurrent, candidates.size());
-    while (next < fresh.size()) {
-        const std::size_t end = std::min(fresh.size(), next + size);
-        waves.emplace_back(fresh.begin() + static_cast<std::ptrdiff_t>(next),
-                           fresh.begin() + static_cast<std::ptrdiff_t>(end));
-        next = end;
-    }
+    const std::size_t canary = proven ? 0 : static_cast<std::size_t>(std::max(rollout.canary, 0));
+    // A failed host is its own canary: it is tried again before hosts that were never touched.
+    std::vector<std::size_t>& first = failed.empty() ? fresh : failed;
+    const std::size_t canaries = std::min(first.size(), canary);
+    waves.emplace_back(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(canaries));
+    addWaves(waves, failed, failed.empty() ? 0 : canaries, size);
+    addWaves(waves, fresh, failed.empty() ? canaries : 0, size);
     waves.erase(std::remove_if(waves.begin(), waves.end(), [](const auto& wave) { return wave.empty(); }), waves.end());
     return waves;
 }

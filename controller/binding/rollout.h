@@ -13,6 +13,7 @@ namespace certbinder::binding {
 struct Candidate {
     targets::Action action = targets::Action::kNone;
     Why why = Why::kInSync;
+    bool knownThere = false;    ///< this very certificate was deployed to this endpoint before
     bool failedBefore = false;  ///< the last pass could not bring this very certificate there
     bool inSync = false;        ///< holds and serves the wanted certificate already: proof that it works
 };
@@ -21,9 +22,12 @@ struct Candidate {
 using Waves = std::vector<std::vector<std::size_t>>;
 
 /// A certificate that is new to the hosts goes to `canary` of them first, then in waves of `maxConcurrent`. What is
-/// known to work there already (drift, a missing reload) is repaired at once, in the first wave. Hosts that failed
-/// before come first, so that a rollout that was halted by them stays so until they succeed. Once any host serves the
-/// certificate the canary has done its part. Pure.
+/// known to work there already (drift from this very certificate, a missing reload) is repaired at once, in the first
+/// wave. Hosts that failed before come first and in waves of their own, so that a rollout that was halted by them stays
+/// so until they succeed. Once any host serves the certificate the canary has done its part.
+///
+/// The plan rests on all going well: after each wave a new one is made with what has come of it (acted on: kNone), so
+/// that canaries that could not be reached are replaced by others. Pure.
 Waves planWaves(const std::vector<Candidate>& candidates, const api::RolloutSpec& rollout);
 
 /// Whether a failure says something about the certificate or the configuration, which the next hosts may share, and so

@@ -12,6 +12,9 @@ using base::Reason;
 using targets::ProbeState;
 
 constexpr std::size_t kMostNamed = 3;  ///< endpoints named in a message before it says how many more there are
+// The schema's limits, in characters; the API server would refuse a status that is over them.
+constexpr std::size_t kMostConditionMessage = 32'000;
+constexpr std::size_t kMostEndpointMessage = 4'000;
 
 struct Verdict {
     ConditionStatus status;
@@ -34,6 +37,25 @@ bool holds(const EndpointResult& result, const certificate::CertificateInfo& wan
 
 bool inSync(const EndpointResult& result, const certificate::CertificateInfo& wanted) {
     return !result.error && !result.halted && result.seen && isInSync(wanted, *result.seen);
+}
+
+/// What is still to be done at the endpoint in this pass.
+bool awaitsWork(const EndpointResult& result) {
+    const bool planned = result.step && (result.step->action == targets::Action::kDeploy ||
+                                         result.step->action == targets::Action::kActivate);
+    return result.acting || (planned && !result.acted && !result.halted);
+}
+
+/// At most so many bytes, cut between characters.
+std::string atMost(std::string text, std::size_t most) {
+    if (text.size() > most) {
+        while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) {
+            --most;
+        }
+        text.resize(most);
+        text += "…";
+    }
+    return text;
 }
 
 std::string list(const std::vector<std::string>& sentences) {
@@ -99,13 +121,17 @@ api::EndpointStatus endpointStatus(const EndpointResult& result, const certifica
     status.name = result.endpoint.name;
     status.state = endpointState(result, wanted);
     status.deployedFingerprintSHA256 = deployedFingerprint(result, wanted, before);
+    if (result.error) {
+        status.reason = result.error->reason();
+    }
     if (result.seen && result.seen->served) {
         status.servedFingerprintSHA256 = result.seen->served->fingerprintSHA256;
+        status.servedNotAfter = result.seen->served->notAfter;
     }
     const bool deployedNow = result.acted && result.changed && !result.error && !result.rolledBack;
     status.lastDeployTime = deployedNow ? std::optional(now) : (before != nullptr ? before->lastDeployTime : std::nullopt);
     status.lastTransitionTime = before != nullptr && before->state == status.state ? before->lastTransitionTime : now;
-    status.message = endpointMessage(result, wanted);
+    status.message = atMost(endpointMessage(result, wanted), kMostEndpointMessage);
     return status;
 }
 
@@ -143,7 +169,7 @@ Verdict servedVerdict(const PassRecord& record, const certificate::CertificateIn
     std::size_t disabled = 0;
     bool pending = false;
     for (const EndpointResult& result : record.endpoints) {
-        if (!result.seen || result.acting) {
+        if (!result.seen || awaitsWork(result)) {
             pending = true;
         } else if (result.seen->probe == ProbeState::kDisabled) {
             ++disabled;
@@ -213,7 +239,10 @@ bool isHalted(const PassRecord& record) {
 
 Verdict readyVerdict(const PassRecord& record, const Verdicts& parts, const std::string& inSyncCount) {
     if (record.suspended) {
-        return {ConditionStatus::kUnknown, Reason::kSuspended,
+        const bool failed = parts.source.status == ConditionStatus::kFalse ||
+                            parts.deployed.status == ConditionStatus::kFalse ||
+                            parts.served.status == ConditionStatus::kFalse;
+        return {failed ? ConditionStatus::kFalse : ConditionStatus::kUnknown, Reason::kSuspended,
                 "suspended: nothing is looked at or changed until spec.suspend is false again"};
     }
     // In the order of cause and effect, so that the first failure is the one to look at.
@@ -244,7 +273,7 @@ class ConditionWriter {
         condition.type = type;
         condition.status = verdict.status;
         condition.reason = verdict.reason;
-        condition.message = verdict.message;
+        condition.message = atMost(verdict.message, kMostConditionMessage);
         condition.observedGeneration = binding_.metadata.generation;
         condition.lastTransitionTime =
             before != nullptr && before->status == verdict.status ? before->lastTransitionTime : now_;
@@ -264,7 +293,10 @@ void addAbnormal(ConditionWriter& writer, const PassRecord& record, const Verdic
         return;
     }
     const base::Error* error = decidingError(record);
-    if (error != nullptr && error->remedy() == base::Remedy::kChange) {
+    const bool working = std::any_of(record.endpoints.begin(), record.endpoints.end(), awaitsWork);
+    if (working) {
+        writer.add(api::condition::kReconciling, {ConditionStatus::kTrue, Reason::kProgressing, "work is going on"});
+    } else if (error != nullptr && error->remedy() == base::Remedy::kChange) {
         writer.add(api::condition::kStalled, {ConditionStatus::kTrue, error->reason(), error->message()});
     } else if (error != nullptr) {
         writer.add(api::condition::kReconciling,
@@ -292,6 +324,14 @@ std::string countInSync(const std::vector<api::EndpointStatus>& endpoints) {
 
 }  // namespace
 
+bool isSettled(const PassRecord& record) {
+    const auto* wanted = wantedOf(record);
+    return wanted == nullptr || record.spec ||
+           std::all_of(record.endpoints.begin(), record.endpoints.end(), [&](const EndpointResult& result) {
+               return result.error || result.halted || inSync(result, *wanted);
+           });
+}
+
 const base::Error* decidingError(const PassRecord& record) {
     std::vector<const base::Error*> errors;
     const auto add = [&](const std::optional<base::Error>& error) {
@@ -314,6 +354,7 @@ api::Status makeStatus(const api::CertificateBinding& binding, const PassRecord&
     const api::Status& before = binding.status;
     api::Status status = before;
     status.observedGeneration = binding.metadata.generation;
+    status.target = api::describeTarget(binding.spec);
     if (const auto asked = binding.metadata.annotations.find(api::kReconcileAnnotation);
         asked != binding.metadata.annotations.end()) {
         status.lastHandledReconcileAt = asked->second;

@@ -38,6 +38,9 @@ struct PassRecord {
 /// says nothing about. Pure; equal input gives equal output, so that a pass that changes nothing writes nothing.
 api::Status makeStatus(const api::CertificateBinding& binding, const PassRecord& record, base::WallTime now);
 
+/// Whether nothing is left to be done: every endpoint that was looked at is as the binding wants it, or failed.
+bool isSettled(const PassRecord& record);
+
 /// The failure that decides when the binding is looked at again; null where there is none. One that time can heal goes
 /// before one that needs a change.
 const base::Error* decidingError(const PassRecord& record);
