@@ -39,7 +39,8 @@ class ConcreteServices final : public cli::Services {
         : transport_(makeTransport()),
           connector_(ssh::makeLibssh2Connector()),
           huaweiScm_({}, *transport_, clock, random),
-          nginx_({}, *connector_, prober_, clock, random),
+          tlsSecret_(clock),
+          nginx_(*connector_, prober_, clock),
           slbListener_({}, *transport_, prober_, clock, random) {}
 
     binding::Providers providers() override { return {huaweiScm_, tlsSecret_, nginx_, slbListener_}; }
@@ -50,7 +51,7 @@ class ConcreteServices final : public cli::Services {
     probe::TlsProber prober_;
     sources::HuaweiScmSource huaweiScm_;
     sources::TlsSecretSource tlsSecret_;
-    targets::NginxTarget nginx_;
+    targets::nginx::NginxTarget nginx_;
     targets::SlbListenerTarget slbListener_;
 };
 
