@@ -611,9 +611,13 @@ Outcome Transaction::takenBack(Error cause, bool reloadAgain) {
         return stuck(cause, *error);
     }
     site_.live = backVersion_;
-    const std::string more = reloadAgain                                   ? reloadOld() + confirmOld()
-                             : cause.reason() == Reason::kConfigTestFailed ? testOld()
-                                                                           : "no reload was made";
+    std::string more = "no reload was made";
+    if (reloadAgain) {
+        more = reloadOld();
+        more += confirmOld();
+    } else if (cause.reason() == Reason::kConfigTestFailed) {
+        more = testOld();
+    }
     if (auto error = conclude()) {
         base::logWarning("the mark of a transaction that was taken back stays until the next pass",
                          {{"endpoint", in_.endpoint}, {"error", error->message()}});
