@@ -1,0 +1,1 @@
+"""certbinder's main job on one machine, as a show that checks itself: see scripts/demo."""
