@@ -27,8 +27,9 @@ const std::map<std::string, base::LogLevel> kLogLevels{{"debug", base::LogLevel:
 
 void addFiles(CLI::App& command, Options& options) {
     command
-        .add_option("-f,--filename", options.files,
-                    "File or directory of CertificateBindings, Secrets and ConfigMaps; repeatable, - for standard input")
+        .add_option(
+            "-f,--filename", options.files,
+            "File or directory of CertificateBindings, Secrets and ConfigMaps; repeatable, - for standard input")
         ->type_name("PATH")
         ->required()
         ->take_all();

@@ -14,16 +14,6 @@ namespace {
 
 using document::Value;
 
-std::string targetOf(const api::Spec& spec) {
-    if (const auto* nginx = std::get_if<api::NginxTarget>(&spec.target)) {
-        const std::size_t hosts = nginx->hosts.size();
-        return "nginx " + (hosts == 1 ? nginx->hosts.front().address : std::to_string(hosts) + " hosts");
-    }
-    const auto& slb = std::get<api::SlbListenerTarget>(spec.target);
-    const std::string name = slb.loadBalancerID.empty() ? "slb" : slb.loadBalancerID;
-    return name + ":" + std::to_string(slb.port) + (slb.serverName.empty() ? "" : "/" + slb.serverName);
-}
-
 std::string orDash(const std::string& text) {
     return text.empty() ? "-" : text;
 }
@@ -40,7 +30,7 @@ std::vector<std::string> bindingRow(const api::CertificateBinding& binding, base
             binding.metadata.key.name,
             ready != nullptr ? std::string(api::toString(ready->status)) : "Unknown",
             ready != nullptr ? std::string(base::toString(ready->reason)) : "-",
-            targetOf(binding.spec),
+            api::describeTarget(binding.spec),
             orDash(binding.status.inSync),
             certificate ? base::formatTime(certificate->notAfter) : "-",
             base::formatAge(now - created)};
@@ -71,6 +61,7 @@ Value objectOf(const Shown& shown) {
     const api::Metadata& known = shown.binding->metadata;
     Value object = shown.manifest ? *shown.manifest : Value();
     Value metadata = object["metadata"];
+    metadata.set("name", known.key.name);
     metadata.set("namespace", known.key.ns);
     metadata.set("generation", known.generation);
     if (known.creationTimestamp) {
@@ -87,8 +78,8 @@ Value objectOf(const Shown& shown) {
 
 /// Width in characters as far as a terminal's columns go: continuation bytes of UTF-8 take none.
 std::size_t width(const std::string& text) {
-    return static_cast<std::size_t>(
-        std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 }  // namespace

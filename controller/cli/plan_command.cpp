@@ -28,7 +28,8 @@ Item itemOf(const api::ObjectKey& key, const binding::PassRecord& record, const 
         item.from = result.step->fromSHA256;
         item.to = result.step->toSHA256;
     }
-    const std::optional<base::Error>& error = record.spec ? record.spec : (record.source ? record.source : result.error);
+    const std::optional<base::Error>& error =
+        record.spec ? record.spec : (record.source ? record.source : result.error);
     if (error) {
         item.action = result.step ? std::string(binding::toString(result.step->action)) : "Blocked";
         item.reason = base::toString(error->reason());
@@ -38,7 +39,7 @@ Item itemOf(const api::ObjectKey& key, const binding::PassRecord& record, const 
         item.action = binding::toString(targets::Action::kNone);
         item.reason = base::toString(base::Reason::kSuspended);
         item.message = "suspended";
-    } else {
+    } else if (result.step) {
         item.action = binding::toString(result.step->action);
         item.reason = binding::toString(result.step->why);
         item.message = result.step->message;
@@ -78,6 +79,30 @@ std::string tableOf(const std::vector<Item>& items) {
     return table.toString();
 }
 
+/// The bindings with something to do or to mend, each once.
+std::string namesOf(const std::vector<Item>& items) {
+    std::string names;
+    const Item* last = nullptr;
+    for (const Item& item : items) {
+        if ((item.change || item.error) && (last == nullptr || last->binding != item.binding)) {
+            names += "certificatebinding.certbinder.io/" + item.binding.name + "\n";
+            last = &item;
+        }
+    }
+    return names;
+}
+
+std::string show(const std::vector<Item>& items, Output output) {
+    switch (output) {
+        case Output::kTable:
+            return tableOf(items);
+        case Output::kName:
+            return namesOf(items);
+        default:
+            return showValue(valueOf(items), output);
+    }
+}
+
 }  // namespace
 
 int plan(const Options& options, const App& app) {
@@ -102,7 +127,7 @@ int plan(const Options& options, const App& app) {
         for (const binding::EndpointResult& result : record.endpoints) {
             found[i].push_back(itemOf(key, record, result));
         }
-        if (record.suspended) {
+        if (record.endpoints.empty()) {  // suspended, or kept from being looked at
             found[i].push_back(itemOf(key, record, {}));
         }
     });
@@ -110,8 +135,7 @@ int plan(const Options& options, const App& app) {
     for (auto& some : found) {
         std::move(some.begin(), some.end(), std::back_inserter(items));
     }
-    const bool structured = options.output == Output::kJson || options.output == Output::kYaml;
-    print(structured ? showValue(valueOf(items), options.output) : tableOf(items));
+    print(show(items, options.output));
     if (!session->sound || std::any_of(items.begin(), items.end(), [](const Item& item) { return item.error; })) {
         return 1;
     }

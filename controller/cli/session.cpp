@@ -16,7 +16,8 @@ std::optional<Session> openSession(const Options& options, const App& app, files
         return std::nullopt;
     }
     Session session;
-    session.store = std::make_unique<files::FileStore>(files::ManifestReader(options.files), std::move(*state), app.clock);
+    session.store = std::make_unique<files::FileStore>(files::ManifestReader(options.files, {options.stateDirectory}),
+                                                       std::move(*state), app.clock);
     for (const files::FileFault& fault : session.store->load()) {
         complain(fault.toString());
         session.sound = false;

@@ -1,6 +1,6 @@
 #include "files/file_store.h"
 
-#include <set>
+#include <algorithm>
 
 #include "api/codec.h"
 #include "base/digest.h"
@@ -14,11 +14,24 @@ namespace {
 constexpr std::chrono::milliseconds kQuiet{40};
 constexpr std::chrono::milliseconds kMostUnrest{2000};
 
-void report(const std::vector<FileFault>& faults) {
-    for (const FileFault& fault : faults) {
-        base::logError("a file has a fault; the last good version of what it declares stays in force",
-                       {{"error", fault.toString()}});
+/// The value with the fields of every object in the order of their names, so that equal specs have equal digests.
+document::Value canonical(const document::Value& value) {
+    if (value.isList()) {
+        document::List items;
+        for (const document::Value& item : value.asList()) {
+            items.push_back(canonical(item));
+        }
+        return items;
     }
+    if (!value.isObject()) {
+        return value;
+    }
+    document::Object members;
+    for (const document::Member& member : value.asObject()) {
+        members.push_back({member.name, canonical(member.value), {}});
+    }
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return members;
 }
 
 template <typename Map, typename Same>
@@ -45,15 +58,22 @@ FileStore::FileStore(ManifestReader reader, StateDirectory state, const base::Cl
 std::vector<FileFault> FileStore::load() {
     Manifests manifests = reader_.read();
     std::vector<FileFault> faults = manifests.faults;
+    for (const FileFault& fault : faults) {
+        told_.insert(fault.toString());
+    }
     apply(std::move(manifests));
     return faults;
 }
 
-FileStore::Entry FileStore::makeEntry(const api::ObjectKey& key, const document::Value& object, const Entry* before) {
+FileStore::Entry FileStore::makeEntry(const api::ObjectKey& key, const std::shared_ptr<const document::Value>& manifest,
+                                      const Entry* before) {
     Entry entry;
-    entry.specDigest = base::toHex(base::sha256(document::toJson(object["spec"])));
-    api::CertificateBinding binding = api::decodeBinding(object);
+    entry.specDigest = base::toHex(base::sha256(document::toJson(canonical((*manifest)["spec"]))));
+    api::CertificateBinding binding = api::decodeBinding(*manifest);
+    // What a cluster's API server keeps has no meaning here, also where a manifest was exported from one.
     binding.status = {};
+    binding.metadata.deletionTimestamp.reset();
+    binding.metadata.finalizers.clear();
     StoredBinding stored;
     if (before != nullptr) {
         stored = {before->binding->metadata.generation, before->specDigest,
@@ -68,7 +88,7 @@ FileStore::Entry FileStore::makeEntry(const api::ObjectKey& key, const document:
     binding.metadata.creationTimestamp = stored.creationTimestamp;
     binding.status = std::move(stored.status);
     entry.binding = std::make_shared<const api::CertificateBinding>(std::move(binding));
-    entry.manifest = std::make_shared<const document::Value>(object);
+    entry.manifest = manifest;
     return entry;
 }
 
@@ -76,7 +96,9 @@ std::vector<objects::Change> FileStore::apply(Manifests manifests) {
     auto contents = contents_.lock();
     std::vector<objects::Change> changes;
     findChanges(contents->manifests.bindings, manifests.bindings, objects::Kind::kBinding, changes,
-                [](const BindingManifest& a, const BindingManifest& b) { return a.object == b.object; });
+                [](const BindingManifest& a, const BindingManifest& b) {
+                    return a.object == b.object || *a.object == *b.object;
+                });
     findChanges(contents->manifests.secrets, manifests.secrets, objects::Kind::kSecret, changes,
                 [](const auto& a, const auto& b) { return a->version == b->version && a->type == b->type; });
     findChanges(contents->manifests.configMaps, manifests.configMaps, objects::Kind::kConfigMap, changes,
@@ -88,6 +110,7 @@ std::vector<objects::Change> FileStore::apply(Manifests manifests) {
         const auto declared = manifests.bindings.find(change.key);
         if (declared == manifests.bindings.end()) {
             contents->bindings.erase(change.key);
+            state_.remove(change.key);  // one of that name that comes later is another binding
             continue;
         }
         const auto known = contents->bindings.find(change.key);
@@ -143,7 +166,7 @@ base::Expected<void> FileStore::writeStatus(const api::ObjectKey& key, const api
     {
         auto contents = contents_.lock();
         const auto known = contents->bindings.find(key);
-        if (known == contents->bindings.end() || known->second.binding->status == status) {
+        if (known == contents->bindings.end() || (known->second.binding->status == status && known->second.saved)) {
             return {};
         }
         api::CertificateBinding fresh = *known->second.binding;
@@ -151,8 +174,35 @@ base::Expected<void> FileStore::writeStatus(const api::ObjectKey& key, const api
         stored = {fresh.metadata.generation, known->second.specDigest,
                   fresh.metadata.creationTimestamp.value_or(base::WallTime()), status};
         known->second.binding = std::make_shared<const api::CertificateBinding>(std::move(fresh));
+        known->second.saved = false;
     }
-    return state_.save(key, stored);
+    auto saved = state_.save(key, stored);
+    if (saved) {
+        auto contents = contents_.lock();
+        const auto known = contents->bindings.find(key);
+        if (known == contents->bindings.end()) {
+            state_.remove(key);  // it went meanwhile
+        } else {
+            known->second.saved = known->second.binding->status == status;
+        }
+    }
+    return saved;
+}
+
+void FileStore::tellNews(const std::vector<FileFault>& faults) {
+    std::set<std::string> current;
+    for (const FileFault& fault : faults) {
+        const std::string text = fault.toString();
+        if (told_.count(text) == 0 && current.count(text) == 0) {
+            base::logError("a file has a fault; the last good version of what it declares stays in force",
+                           {{"error", text}});
+        }
+        current.insert(text);
+    }
+    if (!told_.empty() && current.empty()) {
+        base::logInfo("all files are sound again");
+    }
+    told_ = std::move(current);
 }
 
 void FileStore::watch(const std::function<void(const std::vector<objects::Change>&)>& onChanges, std::stop_token stop) {
@@ -162,7 +212,6 @@ void FileStore::watch(const std::function<void(const std::vector<objects::Change
         return;
     }
     const std::stop_callback wake(stop, [&] { inotify->wakeUp(); });
-    std::set<std::string> told;
     // Watching begins before reading, so that no change falls between the two.
     inotify->watch(reader_.watchedDirectories());
     for (bool first = true; !stop.stop_requested(); first = false) {
@@ -170,24 +219,13 @@ void FileStore::watch(const std::function<void(const std::vector<objects::Change
             continue;
         }
         inotify->watch(reader_.watchedDirectories());
-        Manifests manifests;
+        Manifests lastGood;
         {
             auto contents = contents_.lock();
-            manifests = contents->manifests;
+            lastGood = contents->manifests;
         }
-        Manifests fresh = reader_.read(&manifests);
-        std::vector<FileFault> news;
-        std::set<std::string> current;
-        for (const FileFault& fault : fresh.faults) {
-            if (told.count(fault.toString()) == 0) {
-                news.push_back(fault);
-            }
-            current.insert(fault.toString());
-        }
-        told = std::move(current);
-        if (!first) {
-            report(news);
-        }
+        Manifests fresh = reader_.read(&lastGood);
+        tellNews(fresh.faults);
         const std::vector<objects::Change> changes = apply(std::move(fresh));
         if (!changes.empty()) {
             base::logInfo("files changed", {{"objects", static_cast<std::int64_t>(changes.size())}});
@@ -198,8 +236,7 @@ void FileStore::watch(const std::function<void(const std::vector<objects::Change
 
 void FileStore::emit(const objects::Event& event) {
     base::log(event.type == objects::EventType::kWarning ? base::LogLevel::kWarning : base::LogLevel::kInfo,
-              event.message,
-              {{"namespace", event.binding.ns}, {"name", event.binding.name}, {"event", event.reason}});
+              event.message, {{"namespace", event.binding.ns}, {"name", event.binding.name}, {"event", event.reason}});
 }
 
 }  // namespace certbinder::files

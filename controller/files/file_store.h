@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ class FileStore final : public objects::ObjectStore {
                                                               const std::string& entry) override;
     base::Expected<void> writeStatus(const api::ObjectKey& key, const api::Status& status) override;
     /// Watches the directories (inotify) and reads anew as soon as their files are at rest.
-    void watch(const std::function<void(const std::vector<objects::Change>&)>& onChanges, std::stop_token stop) override;
+    void watch(const std::function<void(const std::vector<objects::Change>&)>& onChanges,
+               std::stop_token stop) override;
     void emit(const objects::Event& event) override;
 
   private:
@@ -40,6 +42,7 @@ class FileStore final : public objects::ObjectStore {
         std::shared_ptr<const api::CertificateBinding> binding;
         std::shared_ptr<const document::Value> manifest;
         std::string specDigest;
+        bool saved = true;  ///< whether the status is on disk as it is here
     };
 
     struct Contents {
@@ -48,9 +51,13 @@ class FileStore final : public objects::ObjectStore {
     };
 
     std::vector<objects::Change> apply(Manifests manifests);
-    Entry makeEntry(const api::ObjectKey& key, const document::Value& object, const Entry* before);
+    /// Tells the faults that were not told before.
+    void tellNews(const std::vector<FileFault>& faults);
+    Entry makeEntry(const api::ObjectKey& key, const std::shared_ptr<const document::Value>& manifest,
+                    const Entry* before);
 
-    ManifestReader reader_;  ///< used by one thread at a time: by load, then by watch
+    ManifestReader reader_;       ///< used by one thread at a time: by load, then by watch
+    std::set<std::string> told_;  ///< faults that are known; likewise
     StateDirectory state_;
     const base::Clock& clock_;
     mutable base::Guarded<Contents> contents_;

@@ -15,8 +15,8 @@
 namespace certbinder::files {
 namespace {
 
-constexpr std::uint32_t kInteresting = IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-                                       IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr std::uint32_t kInteresting =
+    IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
 
 std::string words(int error) {
     return std::error_code(error, std::generic_category()).message();
@@ -35,20 +35,51 @@ base::Expected<Inotify> Inotify::make() {
     return Inotify(std::move(events), std::move(wake));
 }
 
-void Inotify::watch(const std::vector<std::string>& directories) {
-    for (const std::string& directory : directories) {
-        if (inotify_add_watch(events_.get(), directory.c_str(), kInteresting | IN_ONLYDIR) < 0 && errno != ENOENT) {
+void Inotify::watch(const std::vector<WatchedDirectory>& directories) {
+    std::map<int, Interest> interests;
+    for (const WatchedDirectory& directory : directories) {
+        const int watch = inotify_add_watch(events_.get(), directory.path.c_str(), kInteresting | IN_ONLYDIR);
+        if (watch >= 0) {
+            Interest& interest = interests[watch];
+            interest.all = interest.all || directory.names.empty();
+            interest.names.insert(directory.names.begin(), directory.names.end());
+        } else if (errno != ENOENT && errno != ENOTDIR) {
             base::logWarning("a directory cannot be watched; its changes take effect at the next change elsewhere",
-                             {{"directory", directory}, {"error", words(errno)}});
+                             {{"directory", directory.path}, {"error", words(errno)}});
         }
     }
+    for (const auto& [watch, interest] : interests_) {
+        if (interests.count(watch) == 0) {
+            inotify_rm_watch(events_.get(), watch);  // fails where the directory is gone, and the watch with it
+        }
+    }
+    interests_ = std::move(interests);
+}
+
+/// A directory that is watched for a few entries alone may be a busy one, such as /etc or /tmp.
+bool Inotify::matters(int watch, unsigned mask, const char* name) const {
+    if ((mask & IN_Q_OVERFLOW) != 0) {
+        return true;  // events were lost: anything may have changed
+    }
+    const auto interest = interests_.find(watch);
+    if (interest == interests_.end()) {
+        return false;
+    }
+    return interest->second.all || (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0 ||
+           interest->second.names.count(name) != 0;
 }
 
 bool Inotify::drain() {
     alignas(inotify_event) std::array<char, 16384> buffer{};
     bool any = false;
-    while (::read(events_.get(), buffer.data(), buffer.size()) > 0) {
-        any = true;  // which file it was does not matter: everything is read anew
+    ssize_t size = 0;
+    while ((size = ::read(events_.get(), buffer.data(), buffer.size())) > 0) {
+        // Which file it was does not matter beyond that: everything is read anew.
+        for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
+            const auto* event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+            any = any || matters(event->wd, event->mask, event->len > 0 ? event->name : "");
+            at += sizeof(inotify_event) + event->len;
+        }
     }
     return any;
 }

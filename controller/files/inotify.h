@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/expected.h"
 #include "base/unique_fd.h"
+#include "files/manifests.h"
 
 namespace certbinder::files {
 
@@ -14,9 +17,9 @@ class Inotify {
   public:
     static base::Expected<Inotify> make();
 
-    /// Watches these from now on; those watched already stay so. A directory that is not there (any more) is no error:
+    /// Watches these from now on, and no others. A directory that is not there (any more) is no error:
     /// its parent's change tells.
-    void watch(const std::vector<std::string>& directories);
+    void watch(const std::vector<WatchedDirectory>& directories);
 
     /// Waits for a change and then until the directories have been at rest for `quiet` (a checkout, an editor's save
     /// and a copy make many changes), but no longer than `most`. False when woken without a change.
@@ -28,9 +31,16 @@ class Inotify {
   private:
     Inotify(base::UniqueFd events, base::UniqueFd wake) : events_(std::move(events)), wake_(std::move(wake)) {}
     bool drain();
+    bool matters(int watch, unsigned mask, const char* name) const;
+
+    struct Interest {
+        bool all = false;
+        std::set<std::string> names;
+    };
 
     base::UniqueFd events_;
     base::UniqueFd wake_;
+    std::map<int, Interest> interests_;  ///< by the kernel's number of the watch
 };
 
 }  // namespace certbinder::files

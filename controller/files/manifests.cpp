@@ -1,6 +1,7 @@
 #include "files/manifests.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -33,26 +34,90 @@ bool isHidden(const fs::path& path) {
     return !name.empty() && name.front() == '.';
 }
 
-/// Calls `onFile` and `onDirectory` for what is below a directory, in the order of names.
-void walk(const fs::path& directory, const std::function<void(const fs::path&)>& onFile,
-          const std::function<void(const fs::path&)>& onDirectory, std::error_code& error) {
-    onDirectory(directory);
-    std::vector<fs::path> entries;
-    for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-        entries.push_back(entry->path());
+/// Goes through what is below directories, in the order of names.
+class Walk {
+  public:
+    std::function<void(const fs::path&)> onFile = [](const fs::path&) {};
+    std::function<void(const fs::path&)> onDirectory = [](const fs::path&) {};
+    std::function<void(const fs::path&, const std::error_code&)> onFault = [](const fs::path&, const std::error_code&) {
+    };
+
+    explicit Walk(const std::vector<std::string>& leftOut) {
+        for (const std::string& path : leftOut) {
+            std::error_code error;
+            const fs::path real = fs::canonical(path, error);
+            if (!error) {
+                leftOut_.insert(real.string());
+            }
+        }
     }
-    std::sort(entries.begin(), entries.end());
-    for (const fs::path& path : entries) {
+
+    void through(const fs::path& directory) {
+        std::error_code error;
+        if (!leftOut_.empty() && leftOut_.count(fs::canonical(directory, error).string()) != 0) {
+            return;
+        }
+        onDirectory(directory);
+        std::vector<fs::path> entries;
+        fs::directory_iterator entry(directory, error);
+        for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+            entries.push_back(entry->path());
+        }
+        if (error) {
+            onFault(directory, error);
+        }
+        std::sort(entries.begin(), entries.end());
+        for (const fs::path& path : entries) {
+            visit(path);
+        }
+    }
+
+  private:
+    void visit(const fs::path& path) {
         std::error_code ignored;
         if (isHidden(path)) {
+            return;
+        }
+        const fs::file_type type = fs::status(path, ignored).type();
+        if (type == fs::file_type::directory) {
+            // A linked directory is not followed: it may lead back to where it is.
+            if (!fs::is_symlink(path, ignored)) {
+                through(path);
+            }
+        } else if (isManifestName(path) && (type == fs::file_type::regular || type == fs::file_type::not_found)) {
+            onFile(path);  // a link to nothing is told as a file that cannot be read
+        }
+    }
+
+    std::set<std::string> leftOut_;
+};
+
+/// Adds the entries by which a path is found: its last part, each link on the way and what it leads to, or the first
+/// part that is missing, whose coming matters.
+void addTrail(const fs::path& path, std::map<std::string, std::set<std::string>>& entries, int linksLeft = 40) {
+    std::error_code error;
+    const fs::path whole = fs::absolute(path, error).lexically_normal();
+    fs::path at;
+    for (auto part = whole.begin(); part != whole.end(); ++part) {
+        const fs::path parent = at;
+        at /= *part;
+        if (part->empty() || *part == "/") {
             continue;
         }
-        // A linked directory is not followed: it may lead back to where it is.
-        if (fs::is_directory(path, ignored) && !fs::is_symlink(path, ignored)) {
-            std::error_code inner;
-            walk(path, onFile, onDirectory, inner);
-        } else if (isManifestName(path)) {
-            onFile(path);
+        const fs::file_type type = fs::symlink_status(at, error).type();
+        const bool last = std::next(part) == whole.end();
+        if (last || type == fs::file_type::symlink || type == fs::file_type::not_found) {
+            entries[parent.string()].insert(part->string());
+        }
+        if (type == fs::file_type::not_found) {
+            return;
+        }
+        if (type == fs::file_type::symlink && linksLeft > 0) {
+            fs::path target = parent / fs::read_symlink(at, error);
+            for (auto rest = std::next(part); rest != whole.end(); ++rest) {
+                target /= *rest;
+            }
+            return addTrail(target, entries, linksLeft - 1);
         }
     }
 }
@@ -137,7 +202,7 @@ class FileReader {
         const auto key = keyOf(object, faults.empty());
         if (faults.empty() && key && claim(api::kKind, *key, object)) {
             setNamespace(object, key->ns);
-            out_.bindings[*key] = {std::move(object), file_};
+            out_.bindings[*key] = {std::make_shared<const Value>(std::move(object)), file_};
         }
     }
 
@@ -182,7 +247,8 @@ class FileReader {
             auto bytes = encoded ? base::fromBase64(text) : std::optional(base::SecretBytes(text));
             base::wipe(text);
             if (!bytes) {
-                add({position, path, "is not base64; encode the value, or move it to stringData, which takes it plain"});
+                add({position, path,
+                     "is not base64; encode the value, or move it to stringData, which takes it plain"});
                 sound = false;
                 continue;
             }
@@ -195,6 +261,10 @@ class FileReader {
         const auto key = keyOf(object, true);
         std::map<std::string, std::string> entries;
         bool sound = true;
+        if (const Value& data = object["data"]; !data.isNull() && !data.isObject()) {
+            fault(data, "data", "must be a map of strings");
+            sound = false;
+        }
         for (const document::Member& entry : object["data"].asObject()) {
             if (!entry.value.isString()) {
                 fault(entry.value, "data." + entry.name, "must be a string; put it into quotes");
@@ -233,8 +303,9 @@ class FileReader {
     bool claim(const std::string& kind, const api::ObjectKey& key, const Value& object) {
         const auto [origin, fresh] = out_.origins.emplace(Manifests::Identity{kind, key}, file_);
         if (!fresh) {
-            fault(object, "metadata.name",
-                  kind + " " + key.toString() + " is declared already, in " + origin->second + "; remove one of the two");
+            fault(
+                object, "metadata.name",
+                kind + " " + key.toString() + " is declared already, in " + origin->second + "; remove one of the two");
         }
         return fresh;
     }
@@ -243,14 +314,31 @@ class FileReader {
     std::string file_;
 };
 
+/// Whether the file, or a directory above it, is one of these.
+bool isBelow(const std::set<std::string>& places, const std::string& file) {
+    if (places.count(file) != 0) {
+        return true;
+    }
+    for (std::size_t slash = file.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = file.rfind('/', slash - 1)) {
+        if (places.count(file.substr(0, slash)) != 0 || places.count(file.substr(0, slash + 1)) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Puts back what the files that have a fault now had declared, where nothing took its place.
 void keepLastGood(Manifests& now, const Manifests& lastGood) {
     std::set<std::string> broken;
     for (const FileFault& fault : now.faults) {
         broken.insert(fault.file);
     }
+    if (broken.empty()) {
+        return;
+    }
     for (const auto& [identity, file] : lastGood.origins) {
-        if (broken.count(file) == 0 || !now.origins.emplace(identity, file).second) {
+        if (!isBelow(broken, file) || !now.origins.emplace(identity, file).second) {
             continue;
         }
         const auto& [kind, key] = identity;
@@ -276,37 +364,59 @@ std::string FileFault::toString() const {
 
 Manifests ManifestReader::read(const Manifests* lastGood) {
     Manifests out;
-    const auto readStream = [&](std::istream& stream, const std::string& name) {
-        FileReader reader(out, name);
-        auto text = readText(stream, name);
-        if (text) {
-            reader.read(std::move(*text));
-        } else {
-            reader.add({{}, "", text.error().message()});
-        }
+    std::set<std::string> seen;
+    const auto fault = [&](const fs::path& path, const std::string& message) {
+        FileReader(out, path.string()).add({{}, "", message});
     };
     const auto readFile = [&](const fs::path& path) {
-        std::ifstream stream(path, std::ios::binary);
-        if (!stream) {
-            FileReader(out, path.string())
-                .add({{}, "", "cannot be read: " + std::error_code(errno, std::generic_category()).message()});
+        std::error_code ignored;
+        if (const fs::path real = fs::canonical(path, ignored); !real.empty() && !seen.insert(real.string()).second) {
             return;
         }
-        readStream(stream, path.string());
+        errno = 0;
+        std::ifstream stream(path, std::ios::binary);
+        if (!stream) {
+            return fault(path, "cannot be read: " + std::error_code(errno, std::generic_category()).message());
+        }
+        auto text = readText(stream, path.string());
+        if (text) {
+            FileReader(out, path.string()).read(std::move(*text));
+        } else {
+            fault(path, text.error().message());
+        }
     };
+    const auto readOnce = [&](const std::string& path, const std::string& name, std::istream& stream) {
+        if (streams_.count(path) == 0) {
+            auto text = readText(stream, name);
+            if (!text) {
+                return fault(name, text.error().message());
+            }
+            streams_.emplace(path, std::move(*text));
+        }
+        FileReader(out, name).read(streams_.at(path));
+    };
+    Walk walk(leftOut_);
+    walk.onFile = readFile;
+    walk.onFault = [&](const fs::path& path, const std::error_code& error) {
+        fault(path, "cannot be listed: " + error.message());
+    };
+    std::set<std::string> given;
     for (const std::string& path : paths_) {
         std::error_code error;
+        if (!given.insert(path).second) {
+            continue;
+        }
+        const fs::file_type type = fs::status(path, error).type();
         if (path == kStandardInput) {
-            if (!standardInputRead_) {
-                standardInput_.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
-                standardInputRead_ = true;
+            readOnce(path, "<standard input>", std::cin);
+        } else if (type == fs::file_type::directory) {
+            walk.through(path);
+        } else if (type == fs::file_type::fifo || type == fs::file_type::character || streams_.count(path) != 0) {
+            std::ifstream stream;
+            if (streams_.count(path) == 0) {
+                stream.open(path, std::ios::binary);
             }
-            FileReader(out, "<standard input>").read(standardInput_);
-        } else if (fs::is_directory(path, error)) {
-            walk(path, readFile, [](const fs::path&) {}, error);
-            if (error) {
-                FileReader(out, path).add({{}, "", "cannot be listed: " + error.message()});
-            }
+            readOnce(path, path, stream);
         } else {
             readFile(path);
         }
@@ -317,32 +427,35 @@ Manifests ManifestReader::read(const Manifests* lastGood) {
     return out;
 }
 
-std::vector<std::string> ManifestReader::watchedDirectories() const {
-    std::set<std::string> directories;
-    std::error_code error;
-    const auto addParent = [&](const fs::path& path) {
-        const fs::path parent = path.parent_path();
-        directories.insert(parent.empty() ? "." : parent.string());
-    };
-    const auto addFile = [&](const fs::path& path) {
+std::vector<WatchedDirectory> ManifestReader::watchedDirectories() const {
+    std::map<std::string, std::set<std::string>> entries;
+    std::set<std::string> whole;
+    Walk walk(leftOut_);
+    walk.onDirectory = [&](const fs::path& directory) { whole.insert(directory.string()); };
+    walk.onFile = [&](const fs::path& path) {
         std::error_code ignored;
         if (fs::is_symlink(path, ignored)) {
-            addParent(fs::canonical(path, ignored));
+            addTrail(path, entries);
         }
     };
     for (const std::string& path : paths_) {
-        if (path == kStandardInput) {
+        std::error_code error;
+        if (path == kStandardInput || streams_.count(path) != 0) {
             continue;
         }
+        addTrail(path, entries);
         if (fs::is_directory(path, error)) {
-            walk(path, addFile, [&](const fs::path& directory) { directories.insert(directory.string()); }, error);
-        } else {
-            addParent(path);
-            addFile(path);
+            walk.through(path);
         }
     }
-    directories.erase("");
-    return {directories.begin(), directories.end()};
+    std::vector<WatchedDirectory> directories;
+    for (auto& [path, names] : entries) {
+        directories.push_back({path, std::move(names)});
+    }
+    for (const std::string& path : whole) {
+        directories.push_back({path, {}});
+    }
+    return directories;
 }
 
 }  // namespace certbinder::files

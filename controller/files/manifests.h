@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +27,7 @@ struct FileFault {
 
 /// A sound CertificateBinding with the schema's defaults filled in.
 struct BindingManifest {
-    document::Value object;
+    std::shared_ptr<const document::Value> object;  ///< never null; shared, since many rounds of reading keep it
     std::string file;
 };
 
@@ -44,23 +45,37 @@ struct Manifests {
     bool sound() const { return faults.empty(); }
 };
 
+/// A directory in which a change may change what is read.
+struct WatchedDirectory {
+    std::string path;
+    std::set<std::string> names;  ///< the only entries that matter; empty: all do
+
+    bool operator==(const WatchedDirectory&) const = default;
+};
+
 /// Reads CertificateBindings, Secrets and ConfigMaps from files and from the `.yaml`, `.yml` and `.json` files of
-/// directories, deeply, hidden ones left out; `-` is standard input, which is read once. Objects of other kinds are
-/// passed over. A document with a fault does not keep the others from being read. Not thread-safe.
+/// directories, deeply; hidden ones and linked directories are left out. A file that is reached by two ways is read
+/// once.
+/// `-` is standard input; it and pipes are read once and remembered. Objects of other kinds are passed over. A document
+/// with a fault does not keep the others from being read. Not thread-safe.
 class ManifestReader {
   public:
-    explicit ManifestReader(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+    /// `leftOut` are directories that hold no manifests although they may lie below `paths` (the state directory).
+    explicit ManifestReader(std::vector<std::string> paths, std::vector<std::string> leftOut = {})
+        : paths_(std::move(paths)), leftOut_(std::move(leftOut)) {}
 
-    /// Reads everything anew. What a file declared in `lastGood` stays in force where the file has a fault now.
+    /// Reads everything anew. What a file declared in `lastGood` stays in force where the file, or a directory above
+    /// it, has a fault now.
     Manifests read(const Manifests* lastGood = nullptr);
 
-    /// The directories in which a change may change what is read.
-    std::vector<std::string> watchedDirectories() const;
+    /// Where changes may change what is read: the directories themselves, and the entries by which each path and each
+    /// linked file is found, down to the first that is missing.
+    std::vector<WatchedDirectory> watchedDirectories() const;
 
   private:
     std::vector<std::string> paths_;
-    std::string standardInput_;
-    bool standardInputRead_ = false;
+    std::vector<std::string> leftOut_;
+    std::map<std::string, std::string> streams_;  ///< what came from standard input and pipes, by path
 };
 
 }  // namespace certbinder::files

@@ -27,7 +27,8 @@ std::string words(int error) {
 }
 
 base::Error failure(const std::string& what, const std::string& path, const std::string& why) {
-    return {Reason::kInvalidSpec, what + " " + path + ": " + why + "; name a directory that can be written by --state-dir"};
+    return {Reason::kInvalidSpec,
+            what + " " + path + ": " + why + "; name a directory that can be written by --state-dir"};
 }
 
 bool writeAll(int fd, std::string_view bytes) {
@@ -62,13 +63,13 @@ document::Value encode(const api::ObjectKey& key, const StoredBinding& stored) {
 }  // namespace
 
 base::Expected<StateDirectory> StateDirectory::open(const std::string& path, Access access) {
+    if (access == Access::kShared) {
+        return StateDirectory(path, base::UniqueFd());
+    }
     std::error_code error;
     fs::create_directories(fs::path(path) / "status", error);
     if (error) {
         return base::unexpected(failure("cannot make the state directory", path, error.message()));
-    }
-    if (access == Access::kShared) {
-        return StateDirectory(path, base::UniqueFd());
     }
     const std::string lockPath = path + "/lock";
     base::UniqueFd lock(::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -102,8 +103,17 @@ std::optional<StoredBinding> StateDirectory::load(const api::ObjectKey& key) con
         return std::nullopt;
     }
     const api::Metadata metadata = api::decodeMetadata((*object)["metadata"]);
-    return StoredBinding{metadata.generation, (*object)["specSHA256"].asString(),
-                         metadata.creationTimestamp.value_or(base::WallTime()), api::decodeStatus((*object)["status"])};
+    if (!metadata.creationTimestamp || metadata.generation < 1 || metadata.key != key) {
+        base::logWarning("a stored status is none and is made anew", {{"file", file}});
+        return std::nullopt;
+    }
+    return StoredBinding{metadata.generation, (*object)["specSHA256"].asString(), *metadata.creationTimestamp,
+                         api::decodeStatus((*object)["status"])};
+}
+
+void StateDirectory::remove(const api::ObjectKey& key) const {
+    std::error_code ignored;
+    fs::remove(fileOf(key), ignored);
 }
 
 base::Expected<void> StateDirectory::save(const api::ObjectKey& key, const StoredBinding& stored) const {
