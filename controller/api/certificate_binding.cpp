@@ -40,7 +40,8 @@ std::string_view toString(ConditionStatus status) {
 }
 
 std::string_view toString(EndpointState state) {
-    constexpr std::array<std::string_view, 6> kWords{"Pending", "Deploying", "InSync", "Drifted", "Failed", "RolledBack"};
+    constexpr std::array<std::string_view, 6> kWords{"Pending", "Deploying", "InSync",
+                                                     "Drifted", "Failed",    "RolledBack"};
     return kWords[static_cast<std::size_t>(state)];
 }
 

@@ -23,7 +23,7 @@ inline constexpr const char* kReconcileAnnotation = "certbinder.io/reconcile-at"
 
 struct HuaweiScmSource {
     std::string region;
-    std::string domain;         ///< xor certificateID
+    std::string domain;  ///< xor certificateID
     std::string certificateID;
     std::string enterpriseProjectID;
     std::string projectID;
@@ -90,7 +90,7 @@ struct NginxTarget {
 
 struct SlbListenerTarget {
     std::string region;
-    std::string loadBalancerID;               ///< xor loadBalancer
+    std::string loadBalancerID;                   ///< xor loadBalancer
     std::optional<document::Value> loadBalancer;  ///< of a managed one, as declared
     std::uint16_t port = 443;
     std::string serverName;                   ///< "" the default certificate, else an SNI domain extension

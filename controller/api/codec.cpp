@@ -99,8 +99,9 @@ NginxTarget nginxOf(const Value& value) {
     target.ssh.user = textOf(ssh["user"], target.ssh.user);
     target.ssh.credentialsRef = ssh["credentialsRef"]["name"].asString();
     if (const Value* jump = ssh.find("jumpHost")) {
-        target.ssh.jumpHost = JumpHost{(*jump)["address"].asString(), portOf((*jump)["port"], 22),
-                                       textOf((*jump)["user"], target.ssh.user), (*jump)["credentialsRef"]["name"].asString()};
+        target.ssh.jumpHost =
+            JumpHost{(*jump)["address"].asString(), portOf((*jump)["port"], 22),
+                     textOf((*jump)["user"], target.ssh.user), (*jump)["credentialsRef"]["name"].asString()};
     }
     target.sudo = value["sudo"].asBool();
     target.certificatePath = value["certificatePath"].asString();
@@ -185,8 +186,9 @@ EndpointStatus endpointOf(const Value& value) {
 }
 
 CertificateStatus certificateOf(const Value& value) {
-    return {value["id"].asString(),       value["fingerprintSHA256"].asString(), value["serialNumber"].asString(),
-            value["issuer"].asString(),   textsOf(value["dnsNames"]),            timeOf(value["notBefore"]),
+    return {value["id"].asString(),           value["fingerprintSHA256"].asString(),
+            value["serialNumber"].asString(), value["issuer"].asString(),
+            textsOf(value["dnsNames"]),       timeOf(value["notBefore"]),
             timeOf(value["notAfter"])};
 }
 

@@ -72,13 +72,12 @@ std::vector<objects::Event> eventsOf(const api::CertificateBinding& binding, con
                          before.certificate->fingerprintSHA256 != after.certificate->fingerprintSHA256;
     if (renewed) {
         story.add(EventType::kNormal, "SourceRenewed",
-                  "the source has the certificate " + brief(after.certificate->fingerprintSHA256) +
-                      " in place of " + brief(before.certificate->fingerprintSHA256));
+                  "the source has the certificate " + brief(after.certificate->fingerprintSHA256) + " in place of " +
+                      brief(before.certificate->fingerprintSHA256));
     }
     if (record.sourced) {
         for (const EndpointResult& result : record.endpoints) {
-            tellEndpoint(story, result, before.endpoint(result.endpoint.name), record.sourced->bundle->leaf,
-                         renewed);
+            tellEndpoint(story, result, before.endpoint(result.endpoint.name), record.sourced->bundle->leaf, renewed);
         }
     }
     if (tellExpiry) {

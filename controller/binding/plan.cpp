@@ -27,7 +27,8 @@ std::string deployedSHA256(const PlanInput& input) {
 /// An older certificate never replaces a valid newer one, unless that is asked for.
 bool isDowngrade(const PlanInput& input) {
     const auto& there = input.seen.deployed;
-    if (input.allowDowngrade || !there || there->is(input.wanted) || !there->notAfter || *there->notAfter <= input.now) {
+    if (input.allowDowngrade || !there || there->is(input.wanted) || !there->notAfter ||
+        *there->notAfter <= input.now) {
         return false;
     }
     const bool begunEarlier = !there->notBefore || input.wanted.notBefore < *there->notBefore;
@@ -72,7 +73,7 @@ Step deployment(Step step, const PlanInput& input) {
 }  // namespace
 
 std::string_view toString(Why why) {
-    constexpr std::array<std::string_view, 7> kWords{"InSync",      "FirstDeployment", "Renewed",          "Drifted",
+    constexpr std::array<std::string_view, 7> kWords{"InSync",      "FirstDeployment", "Renewed",         "Drifted",
                                                      "Interrupted", "NotServed",       "DowngradeRefused"};
     return kWords[static_cast<std::size_t>(why)];
 }

@@ -144,9 +144,9 @@ void Reconciler::prepare(Pass& pass) {
     for (targets::Endpoint& endpoint : target.endpoints(pass.binding)) {
         const auto holder = index_.holder(endpoint.claim);
         if (holder && *holder != pass.binding.metadata.key) {
-            pass.record.spec = Error(Reason::kConflict, endpoint.name + " is claimed by the binding " +
-                                                            holder->toString() +
-                                                            " already; change or delete one of the two");
+            pass.record.spec =
+                Error(Reason::kConflict, endpoint.name + " is claimed by the binding " + holder->toString() +
+                                             " already; change or delete one of the two");
         }
         EndpointResult result;
         result.endpoint = std::move(endpoint);
@@ -174,8 +174,8 @@ std::optional<Error> Reconciler::gatherSecrets(Pass& pass, const std::vector<std
             return std::move(secret).error().in("Secret " + ns + "/" + name);
         }
         if (!*secret) {
-            return Error(whenMissing, "there is no Secret " + ns + "/" + name +
-                                          "; create it, or correct the name in the binding");
+            return Error(whenMissing,
+                         "there is no Secret " + ns + "/" + name + "; create it, or correct the name in the binding");
         }
         pass.secrets.emplace(name, std::move(*secret));
     }
@@ -232,14 +232,14 @@ std::optional<Error> Reconciler::judge(Pass& pass, const sources::Sourced& sourc
 
 bool Reconciler::wantsFullLook(const Pass& pass) {
     const api::Status& status = pass.binding.status;
-    const bool settled = std::all_of(
-        pass.record.endpoints.begin(), pass.record.endpoints.end(), [&](const EndpointResult& result) {
+    const bool settled =
+        std::all_of(pass.record.endpoints.begin(), pass.record.endpoints.end(), [&](const EndpointResult& result) {
             const api::EndpointStatus* known = status.endpoint(result.endpoint.name);
             return known != nullptr && known->state == EndpointState::kInSync;
         });
-    const bool sameCertificate = pass.record.sourced && status.certificate &&
-                                 status.certificate->fingerprintSHA256 ==
-                                     pass.record.sourced->bundle->leaf.fingerprintSHA256;
+    const bool sameCertificate =
+        pass.record.sourced && status.certificate &&
+        status.certificate->fingerprintSHA256 == pass.record.sourced->bundle->leaf.fingerprintSHA256;
     auto memory = memory_.lock();
     const auto [known, fresh] = memory->try_emplace(pass.binding.metadata.key);
     if (fresh) {
@@ -287,10 +287,9 @@ void Reconciler::planAll(Pass& pass) {
             continue;
         }
         const api::EndpointStatus* before = pass.binding.status.endpoint(result.endpoint.name);
-        result.step = planStep(result.endpoint.name,
-                               {pass.wanted().leaf, *result.seen,
-                                before != nullptr ? before->deployedFingerprintSHA256 : "",
-                                pass.binding.spec.allowDowngrade, clock_.wallNow()});
+        result.step = planStep(result.endpoint.name, {pass.wanted().leaf, *result.seen,
+                                                      before != nullptr ? before->deployedFingerprintSHA256 : "",
+                                                      pass.binding.spec.allowDowngrade, clock_.wallNow()});
         result.error = result.step->error;
     }
 }

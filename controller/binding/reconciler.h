@@ -83,7 +83,7 @@ class Reconciler {
     /// What is remembered of a binding between passes: convenience alone, nothing depends on it (a crash loses it).
     struct Memory {
         base::Backoff backoff;
-        int looks = 0;  ///< since the last full one
+        int looks = 0;           ///< since the last full one
         std::string expiryTold;  ///< fingerprint whose coming expiry was told
     };
 

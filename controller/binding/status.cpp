@@ -129,7 +129,8 @@ api::EndpointStatus endpointStatus(const EndpointResult& result, const certifica
         status.servedNotAfter = result.seen->served->notAfter;
     }
     const bool deployedNow = result.acted && result.changed && !result.error && !result.rolledBack;
-    status.lastDeployTime = deployedNow ? std::optional(now) : (before != nullptr ? before->lastDeployTime : std::nullopt);
+    status.lastDeployTime =
+        deployedNow ? std::optional(now) : (before != nullptr ? before->lastDeployTime : std::nullopt);
     status.lastTransitionTime = before != nullptr && before->state == status.state ? before->lastTransitionTime : now;
     status.message = atMost(endpointMessage(result, wanted), kMostEndpointMessage);
     return status;
@@ -181,7 +182,8 @@ Verdict servedVerdict(const PassRecord& record, const certificate::CertificateIn
                                brief(result.seen->served->fingerprintSHA256) + ", not " +
                                brief(wanted.fingerprintSHA256));
         } else {
-            reason = reason.value_or(result.seen->probeError ? result.seen->probeError->reason() : Reason::kUnreachable);
+            reason =
+                reason.value_or(result.seen->probeError ? result.seen->probeError->reason() : Reason::kUnreachable);
             failures.push_back(result.endpoint.name + ": " +
                                (result.seen->probeError ? result.seen->probeError->message() : "no handshake"));
         }
@@ -194,8 +196,9 @@ Verdict servedVerdict(const PassRecord& record, const certificate::CertificateIn
         return {ConditionStatus::kUnknown, Reason::kProgressing, count + " seen to serve the certificate so far"};
     }
     if (disabled > 0) {
-        return {ConditionStatus::kUnknown, Reason::kProbeDisabled,
-                ofAll(disabled, record.endpoints.size()) + " cannot be probed: the probe is disabled or has no address"};
+        return {
+            ConditionStatus::kUnknown, Reason::kProbeDisabled,
+            ofAll(disabled, record.endpoints.size()) + " cannot be probed: the probe is disabled or has no address"};
     }
     return {ConditionStatus::kTrue, Reason::kInSync, count + " serve the certificate, each proven by a handshake"};
 }
@@ -254,8 +257,8 @@ Verdict readyVerdict(const PassRecord& record, const Verdicts& parts, const std:
             return {ConditionStatus::kFalse, part->reason, part->message};
         }
     }
-    const bool servedOrUnknowable = parts.served.status == ConditionStatus::kTrue ||
-                                    parts.served.reason == Reason::kProbeDisabled;
+    const bool servedOrUnknowable =
+        parts.served.status == ConditionStatus::kTrue || parts.served.reason == Reason::kProbeDisabled;
     if (parts.source.status == ConditionStatus::kTrue && parts.deployed.status == ConditionStatus::kTrue &&
         servedOrUnknowable) {
         return {ConditionStatus::kTrue, Reason::kInSync, inSyncCount + " endpoints are in sync"};
@@ -344,9 +347,8 @@ const base::Error* decidingError(const PassRecord& record) {
     for (const EndpointResult& result : record.endpoints) {
         add(result.error);
     }
-    const auto healing = std::find_if(errors.begin(), errors.end(), [](const base::Error* error) {
-        return error->remedy() == base::Remedy::kTime;
-    });
+    const auto healing = std::find_if(errors.begin(), errors.end(),
+                                      [](const base::Error* error) { return error->remedy() == base::Remedy::kTime; });
     return healing != errors.end() ? *healing : (errors.empty() ? nullptr : errors.front());
 }
 

@@ -20,9 +20,9 @@ struct EndpointResult {
     std::optional<base::Error> error;  ///< of looking or of acting
     bool acting = false;               ///< work on it is going on or about to
     bool acted = false;
-    bool changed = false;     ///< acting wrote something
+    bool changed = false;  ///< acting wrote something
     bool rolledBack = false;
-    bool halted = false;      ///< not touched, because an earlier wave failed
+    bool halted = false;  ///< not touched, because an earlier wave failed
 };
 
 /// What a pass knows of a binding so far; its status is a function of this and of the status before.

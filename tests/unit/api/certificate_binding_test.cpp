@@ -63,8 +63,9 @@ TEST_CASE("the words of statuses and states are those of the contract", "[api]")
     CHECK(toString(api::ConditionStatus::kFalse) == "False");
     CHECK(toString(api::ConditionStatus::kUnknown) == "Unknown");
     Names states;
-    for (const auto state : {api::EndpointState::kPending, api::EndpointState::kDeploying, api::EndpointState::kInSync,
-                             api::EndpointState::kDrifted, api::EndpointState::kFailed, api::EndpointState::kRolledBack}) {
+    for (const auto state :
+         {api::EndpointState::kPending, api::EndpointState::kDeploying, api::EndpointState::kInSync,
+          api::EndpointState::kDrifted, api::EndpointState::kFailed, api::EndpointState::kRolledBack}) {
         states.emplace_back(toString(state));
     }
     CHECK(states == Names{"Pending", "Deploying", "InSync", "Drifted", "Failed", "RolledBack"});

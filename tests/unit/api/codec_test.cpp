@@ -151,7 +151,8 @@ TEST_CASE("values of wrong types read as absent and crash nothing", "[api][codec
 }
 
 TEST_CASE("metadata is read", "[api][codec]") {
-    const api::Metadata read = api::decodeMetadata(json(R"({"namespace": "shop", "name": "web", "uid": "u", "generation": 3,
+    const api::Metadata read =
+        api::decodeMetadata(json(R"({"namespace": "shop", "name": "web", "uid": "u", "generation": 3,
         "resourceVersion": "7", "creationTimestamp": "2026-11-22T08:00:00Z", "deletionTimestamp": "2026-11-22T09:00:00Z",
         "labels": {"a": "b"}, "annotations": {"certbinder.io/reconcile-at": "now"}, "finalizers": ["f"]})"));
     CHECK(read.key.toString() == "shop/web");
@@ -173,11 +174,13 @@ TEST_CASE("a status is written and read back the same", "[api][codec]") {
                          {"Served", api::ConditionStatus::kUnknown, base::Reason::kProbeDisabled, "off", now, 3}};
     status.target = "nginx 2 hosts";
     status.inSync = "1/2";
-    status.certificate = api::CertificateStatus{"scs1", test::fingerprintOf('a'), "0A", "CN=CA", {"x.example.com"}, now, now};
+    status.certificate =
+        api::CertificateStatus{"scs1", test::fingerprintOf('a'), "0A", "CN=CA", {"x.example.com"}, now, now};
     status.loadBalancerID = "lb-1";
     status.serverCertificateID = "cert-1";
-    status.endpoints = {{"a:22", api::EndpointState::kRolledBack, base::Reason::kConfigTestFailed, "f1", "f2", now, now, now, "m"},
-                        {"b:22", api::EndpointState::kPending, {}, "", "", {}, {}, now, ""}};
+    status.endpoints = {
+        {"a:22", api::EndpointState::kRolledBack, base::Reason::kConfigTestFailed, "f1", "f2", now, now, now, "m"},
+        {"b:22", api::EndpointState::kPending, {}, "", "", {}, {}, now, ""}};
     status.lastHandledReconcileAt = "now";
     const document::Value written = api::encodeStatus(status);
     CHECK(api::decodeStatus(written) == status);

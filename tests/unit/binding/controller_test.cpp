@@ -1,8 +1,8 @@
 #include "binding/controller.h"
 
 #include <atomic>
-#include <mutex>
 #include <condition_variable>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -118,8 +118,7 @@ TEST_CASE("changes wake the bindings that they concern", "[binding][controller]"
         world.store.removeBinding({"default", "shop"});
         REQUIRE(world.store.tell({{objects::Kind::kBinding, {"default", "shop"}}}));
         CHECK(world.isReady("younger"));
-        CHECK(world.index.namingSecret({"default", "shop-tls"}) ==
-              std::set<api::ObjectKey>{{"default", "younger"}});
+        CHECK(world.index.namingSecret({"default", "shop-tls"}) == std::set<api::ObjectKey>{{"default", "younger"}});
     }
 }
 
@@ -155,7 +154,8 @@ TEST_CASE("work that does not end in time is cut off", "[binding][controller]") 
     world.store.put(test::nginxBinding({"web"}));
     Gate gate;
     world.target.onAct = [&](const targets::Endpoint&, const base::CallContext& context) { gate.pass(context.stop); };
-    world.target.change("web:22", [](auto& site) { site.actError = base::Error(base::Reason::kUnreachable, "cut off"); });
+    world.target.change("web:22",
+                        [](auto& site) { site.actError = base::Error(base::Reason::kUnreachable, "cut off"); });
     world.start();
     REQUIRE(gate.isReached());
     REQUIRE(world.clock.hasWaiters(1));

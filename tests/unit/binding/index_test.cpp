@@ -51,7 +51,9 @@ TEST_CASE("a claim that becomes free wakes who waits for it", "[binding][index]"
         CHECK(index.remove(kA) == Keys{kB});
         CHECK(index.remove(kA).empty());
     }
-    SECTION("by the holder's claiming another place") { CHECK(index.put(a, {"one"}) == Keys{kB}); }
+    SECTION("by the holder's claiming another place") {
+        CHECK(index.put(a, {"one"}) == Keys{kB});
+    }
     CHECK(index.holder("two") == kB);
 }
 

@@ -81,11 +81,13 @@ TEST_CASE("each observation leads to one step", "[binding][plan]") {
         {"nothing where one was recorded", looked(nullptr, nullptr), b, Action::kDeploy, Why::kDrifted},
         {"the right one with a fault", with(looked(&kWanted, &kWanted), fault), b, Action::kDeploy, Why::kDrifted},
         {"a fault without a probe", with(looked(&kWanted, nullptr), fault), b, Action::kDeploy, Why::kDrifted},
-        {"a fault on a place that is new", with(looked(&kOld, &kOld), fault), "", Action::kDeploy, Why::kFirstDeployment},
+        {"a fault on a place that is new", with(looked(&kOld, &kOld), fault), "", Action::kDeploy,
+         Why::kFirstDeployment},
         {"cut off midway", with(looked(&kOld, &kOld), interrupted), a, Action::kDeploy, Why::kInterrupted},
         {"cut off at the end", with(looked(&kWanted, &kWanted), interrupted), b, Action::kDeploy, Why::kInterrupted},
         {"deployed and not served", looked(&kWanted, &kOld), b, Action::kActivate, Why::kNotServed},
-        {"deployed and unreachable", with(looked(&kWanted, nullptr), noHandshake), b, Action::kActivate, Why::kNotServed},
+        {"deployed and unreachable", with(looked(&kWanted, nullptr), noHandshake), b, Action::kActivate,
+         Why::kNotServed},
     };
     for (const Case& one : cases) {
         INFO(one.what);
@@ -128,7 +130,9 @@ TEST_CASE("an older certificate never replaces a valid newer one unless that is 
         CHECK(step.error->reason() == base::Reason::kDowngradeRefused);
         CHECK_THAT(step.message, CERTBINDER_CONTAINS("allowDowngrade"));
     }
-    SECTION("allowed: deployed") { CHECK(plan(seen, "", true).action == Action::kDeploy); }
+    SECTION("allowed: deployed") {
+        CHECK(plan(seen, "", true).action == Action::kDeploy);
+    }
     SECTION("the newer one has ended: deployed") {
         seen.deployed->notAfter = kNow;
         CHECK(plan(seen).action == Action::kDeploy);

@@ -50,8 +50,8 @@ struct World {
 
     binding::Reconciler& reconciler() {
         if (!made) {
-            made = std::make_unique<binding::Reconciler>(store, binding::Providers{source, source, target, target}, index,
-                                                         clock, random, settings);
+            made = std::make_unique<binding::Reconciler>(store, binding::Providers{source, source, target, target},
+                                                         index, clock, random, settings);
         }
         return *made;
     }
@@ -184,7 +184,8 @@ TEST_CASE("a renewed certificate is looked into closely and deployed, canary fir
     World world({"a", "b", "c"});
     world.pass();
     world.calls();
-    world.source.give("shop-tls", test::bundleOf(test::certificateNamed('c', *base::parseTime("2026-11-20T00:00:00Z"))));
+    world.source.give("shop-tls",
+                      test::bundleOf(test::certificateNamed('c', *base::parseTime("2026-11-20T00:00:00Z"))));
     world.pass();
     CHECK(world.calls() == Calls{"full a:22", "full b:22", "full c:22", "deploy a:22", "deploy b:22", "deploy c:22"});
     CHECK(world.status().certificate->fingerprintSHA256 == test::fingerprintOf('c'));
@@ -270,8 +271,7 @@ TEST_CASE("a canary that cannot be reached is replaced by the next host", "[bind
     world.target.change("a:22", [](auto& site) { site.actError = Error(Reason::kUnreachable, "connection reset"); });
     world.target.change("b:22", [](auto& site) { site.actError = Error(Reason::kConfigTestFailed, "nginx: [emerg]"); });
     world.pass();
-    CHECK(world.calls() ==
-          Calls{"full a:22", "full b:22", "full c:22", "full d:22", "deploy a:22", "deploy b:22"});
+    CHECK(world.calls() == Calls{"full a:22", "full b:22", "full c:22", "full d:22", "deploy a:22", "deploy b:22"});
     CHECK_THAT(world.status().endpoint("c:22")->message, CERTBINDER_CONTAINS("halted"));
 }
 
@@ -347,8 +347,8 @@ TEST_CASE("a chain must lead to the authority that is asked for", "[binding][rec
     const auto trusted = test::makeChain("shop.example.com");
     const auto stranger = test::makeChain("shop.example.com");
     const base::WallTime issued = test::pkiNow();
-    const auto bundle = certificate::makeBundle(trusted.leaf.pem() + trusted.intermediate.pem(),
-                                                trusted.leaf.key().secret(), issued);
+    const auto bundle =
+        certificate::makeBundle(trusted.leaf.pem() + trusted.intermediate.pem(), trusted.leaf.key().secret(), issued);
     REQUIRE(bundle.has_value());
     auto shared = std::make_shared<certificate::Bundle>();
     shared->leaf = bundle->leaf;
@@ -380,7 +380,8 @@ TEST_CASE("credentials that are missing are told by name", "[binding][reconciler
     }
     SECTION("of the jump host") {
         world.edit([](auto& binding) {
-            std::get<api::NginxTarget>(binding.spec.target).ssh.jumpHost = api::JumpHost{"jump", 22, "root", "jump-ssh"};
+            std::get<api::NginxTarget>(binding.spec.target).ssh.jumpHost =
+                api::JumpHost{"jump", 22, "root", "jump-ssh"};
         });
         world.pass();
         CHECK_THAT(world.condition("Ready").message, CERTBINDER_CONTAINS("default/jump-ssh"));
@@ -501,6 +502,39 @@ TEST_CASE("an endpoint that is not as wanted, though nothing failed, is tried ag
     CHECK(world.pass() == 10min);
 }
 
+TEST_CASE("a crash at any point is repaired by the next start", "[binding][reconciler]") {
+    World world({"a", "b"});
+    // The process ends somewhere; all that is left is what it wrote and what the hosts have.
+    SECTION("before the first host is touched") {
+        world.target.onAct = [&](const targets::Endpoint&, const base::CallContext&) {
+            world.store.failWrites(Error(Reason::kInternalError, "crashed"));
+        };
+        world.target.change("a:22", [](auto& site) { site.actError = Error(Reason::kUnreachable, "crashed"); });
+        world.target.change("b:22", [](auto& site) { site.actError = Error(Reason::kUnreachable, "crashed"); });
+    }
+    SECTION("after the hosts are done and before that is recorded") {
+        world.target.onAct = [&](const targets::Endpoint&, const base::CallContext&) {
+            world.store.failWrites(Error(Reason::kInternalError, "crashed"));
+        };
+    }
+    SECTION("in the middle of a host") {
+        world.target.change("a:22", [](auto& site) {
+            site.interrupted = true;
+            site.actError = Error(Reason::kUnreachable, "crashed");
+        });
+    }
+    world.pass();
+    for (const char* name : {"a:22", "b:22"}) {
+        world.target.change(name, [](auto& site) { site.actError.reset(); });
+    }
+    world.target.onAct = nullptr;
+    world.store.failWrites(std::nullopt);
+    world.made.reset();
+    world.pass();
+    CHECK(world.condition("Ready").status == ConditionStatus::kTrue);
+    CHECK(world.status().inSync == "2/2");
+}
+
 TEST_CASE("a stop between waves leaves the rest as it is", "[binding][reconciler]") {
     World world({"a", "b", "c"});
     std::stop_source stop;
@@ -580,7 +614,8 @@ TEST_CASE("a binding that is gone is forgotten", "[binding][reconciler]") {
 
 TEST_CASE("a coming end of the certificate is told once", "[binding][reconciler]") {
     World world;
-    world.source.give("shop-tls", test::bundleOf(test::certificateNamed('b', *base::parseTime("2026-09-01T00:00:00Z"))));
+    world.source.give("shop-tls",
+                      test::bundleOf(test::certificateNamed('b', *base::parseTime("2026-09-01T00:00:00Z"))));
     world.pass();
     world.pass();
     const auto events = world.events();

@@ -43,7 +43,8 @@ TEST_CASE("a new certificate goes to the canary, then in waves", "[binding][roll
 }
 
 TEST_CASE("a percentage is of all hosts, rounded up, and at least one", "[binding][rollout]") {
-    CHECK(planWaves(std::vector<Candidate>(9, renewed()), rollout(1, 25, true)) == Waves{{0}, {1, 2, 3}, {4, 5, 6}, {7, 8}});
+    CHECK(planWaves(std::vector<Candidate>(9, renewed()), rollout(1, 25, true)) ==
+          Waves{{0}, {1, 2, 3}, {4, 5, 6}, {7, 8}});
     CHECK(planWaves(std::vector<Candidate>(3, renewed()), rollout(1, 1, true)) == Waves{{0}, {1}, {2}});
     CHECK(planWaves(std::vector<Candidate>(3, renewed()), rollout(1, 100, true)) == Waves{{0}, {1, 2}});
     CHECK(planWaves(std::vector<Candidate>(2, renewed()), rollout(1, 0)) == Waves{{0}, {1}});

@@ -139,7 +139,8 @@ TEST_CASE("a transition time moves with the status alone", "[binding][status]") 
 
 TEST_CASE("Ready is False whenever another condition is, with the first cause", "[binding][status]") {
     SECTION("an endpoint that cannot be reached") {
-        const auto status = statusOf(recordOf({endpoint("a:22", There::kInSync), endpoint("b:22", There::kUnreachable)}));
+        const auto status =
+            statusOf(recordOf({endpoint("a:22", There::kInSync), endpoint("b:22", There::kUnreachable)}));
         CHECK(told(status, "Deployed") == Told{ConditionStatus::kFalse, Reason::kUnreachable});
         CHECK(told(status, "Ready") == Told{ConditionStatus::kFalse, Reason::kUnreachable});
         CHECK(told(status, "Reconciling") == Told{ConditionStatus::kTrue, Reason::kProgressing});
@@ -316,7 +317,8 @@ TEST_CASE("many failures make a message of a few, and no message outgrows the sc
 }
 
 TEST_CASE("what time can heal decides before what needs a change", "[binding][status]") {
-    PassRecord record = recordOf({failed("a:22", Reason::kConfigTestFailed, false), endpoint("b:22", There::kUnreachable)});
+    PassRecord record =
+        recordOf({failed("a:22", Reason::kConfigTestFailed, false), endpoint("b:22", There::kUnreachable)});
     REQUIRE(binding::decidingError(record) != nullptr);
     CHECK(binding::decidingError(record)->reason() == Reason::kUnreachable);
     record.endpoints.pop_back();

@@ -20,8 +20,8 @@ inline std::string fingerprintOf(char letter) {
 
 /// A certificate for shop.example.com that is valid from `begin`, by default a month before the fake clock's start,
 /// for ninety days. The letter is its whole fingerprint.
-inline certificate::CertificateInfo certificateNamed(
-    char letter, base::WallTime begin = *base::parseTime("2026-10-22T00:00:00Z")) {
+inline certificate::CertificateInfo certificateNamed(char letter,
+                                                     base::WallTime begin = *base::parseTime("2026-10-22T00:00:00Z")) {
     certificate::CertificateInfo info;
     info.fingerprintSHA256 = fingerprintOf(letter);
     info.fingerprintSHA1 = std::string(40, letter);
