@@ -12,16 +12,18 @@ from support.processes import program
 from .screen import Screen
 from .stage import SHOP, Stage
 
-_LOOK = """\
-#!/bin/sh
+# Longer than any certificate of the show, so that each renewal expires last.
+_RENEWAL = '{"validForDays": 365}'
+
+_LOOK = r"""#!/bin/sh
 # What clients are served, asked with openssl.
 look() {{
-  printf '%-5s %-21s %-17s ' "$1" "$2" "$3"
+  printf '%-5s %-18s %-17s ' "$1" "$2" "$3"
   openssl s_client -connect "$2" -servername "$3" </dev/null 2>/dev/null |
     openssl x509 -noout -fingerprint -sha256 -enddate 2>/dev/null |
-    sed -e 's/.*ingerprint=//' -e 's/.*notAfter=/  until /' -e '1s/://g' -e '1s/^\\(.\\{{16\\}}\\).*/\\1/' |
-    tr 'A-F\\n' 'a-f '
-  echo
+    sed -n -e '/ingerprint=/{{s/.*=//;s/://g;y/ABCDEF/abcdef/;s/^\(.\{{16\}}\).*/\1/;p;}}' \
+      -e 's/notAfter=/until /p' |
+    paste -s -d ' ' -
 }}
 {lines}"""
 
@@ -33,7 +35,7 @@ exec {binary} status {options} "$@"
 
 _RENEW = """\
 #!/bin/sh
-# The authority renews the certificate in SCM.
+# The authority renews the certificate in SCM; the newest is the one that expires last.
 {command} && echo "renewed: ./look shows it in a few seconds"
 """
 
@@ -43,9 +45,10 @@ _OVERWRITE = """\
 set -eu
 case ${{1:-}} in {labels}) ;; *) echo "usage: $0 {labels}" >&2; exit 2 ;; esac
 cert={directory}/$1/nginx/conf/cert
-rm -f "$cert/certificate.pem" "$cert/privateKey.key"
 openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN={name} -addext subjectAltName=DNS:{name} \\
-  -keyout "$cert/privateKey.key" -out "$cert/certificate.pem" 2>/dev/null
+  -keyout "$cert/my.key" -out "$cert/my.pem" 2>/dev/null
+mv "$cert/my.key" "$cert/privateKey.key"
+mv "$cert/my.pem" "$cert/certificate.pem"
 {nginx} -p {directory}/"$1"/nginx/ -e logs/error.log -c conf/nginx.conf -s reload
 """
 
@@ -89,8 +92,8 @@ def write_scripts(stage: Stage) -> None:
 def renew_command(stage: Stage) -> str:
     url = f"{stage.scm_admin_url}/admin/certificates/{stage.scm_first}/renew"
     if shutil.which("curl"):
-        return f"curl -fsS -o /dev/null -X POST {url}"
-    call = f"import urllib.request as u; u.urlopen(u.Request({url!r}, method='POST'))"
+        return f"curl -fsS -o /dev/null -d '{_RENEWAL}' {url}"
+    call = f"import urllib.request as u; u.urlopen({url!r}, {_RENEWAL!r}.encode())"
     return shlex.join([sys.executable, "-c", call])
 
 
@@ -113,7 +116,7 @@ def explain(stage: Stage, screen: Screen) -> None:
         ("tail -f certbinder.log", "what certbinder says, JSON lines"),
         (f"ls -la {_shown(stage, 'web1')}", "how the files of a host are laid out"),
     ):
-        screen.line(f"{screen.style(command, 'cyan')}{' ' * max(2, 28 - len(command))}{what}")
+        screen.line(f"{screen.style(command, 'cyan')}{' ' * max(2, 31 - len(command))}{what}")
     screen.line()
     screen.line(screen.style("The renewal is this call:", "dim"))
     screen.line(screen.style(renew_command(stage), "dim"))

@@ -17,9 +17,9 @@ _PAGE_WIDTH = 118
 _LINE_LIMIT = 160
 
 # Words of certbinder's tables, by what they mean to a person.
-_GOOD = r"InSync|True|Deployed|DriftCorrected|SourceRenewed"
+_GOOD = r"verified|InSync|True|Deployed|DriftCorrected|SourceRenewed"
 _BUSY = r"Pending|Deploying|Drifted|Progressing|DriftDetected|Unknown|Deploy|Activate|CertificateExpiring"
-_BAD = r"Failed|RolledBack|RolloutHalted|ConfigTestFailed|False|Refuse|Blocked"
+_BAD = r"refused|Failed|RolledBack|RolloutHalted|ConfigTestFailed|False|Refuse|Blocked"
 _WORDS = re.compile(rf"(?<![\w./-])(?:(?P<good>{_GOOD})|(?P<busy>{_BUSY})|(?P<bad>{_BAD}))(?![\w/-])")
 _WORD_STYLES = {"good": "green", "busy": "yellow", "bad": "red"}
 
