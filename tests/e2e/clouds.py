@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from emulators.aliyun import AliyunEmulator
@@ -12,6 +13,7 @@ from emulators.huawei import HuaweiEmulator
 from support.nginx import served
 
 from .declarations import ALIYUN_REGION
+from .places import DAY
 
 
 class _Cloud:
@@ -67,8 +69,10 @@ class Aliyun(_Cloud):
         super().__init__(emulator)
 
     def certificate(self, *names: str, **fields: object) -> dict[str, Any]:
-        """A pair that a person uploaded."""
-        body = {"region": ALIYUN_REGION, "names": list(names), **fields}
+        """A pair that a person uploaded a while ago."""
+        now = datetime.now(UTC)
+        times = {"notBefore": (now - 45 * DAY).isoformat(), "notAfter": (now + 45 * DAY).isoformat()}
+        body = {"region": ALIYUN_REGION, "names": list(names), **times, **fields}
         return dict(self.admin.post("/admin/certificates", body))
 
     def balancer(self, *listeners: dict[str, Any], **fields: object) -> Balancer:

@@ -15,12 +15,10 @@ from support.pki import CertificateFactory
 
 from .bench import Bench
 from .clouds import Aliyun, Huawei
+from .places import new_host
 
 # The clouds are on loopback; a proxy of the environment must not come between.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
-
-NAME = "shop.example.com"
-
 
 @pytest.fixture(scope="session")
 def authority() -> CertificateFactory:
@@ -36,7 +34,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
-    with Host(tmp_path, [NAME]) as running:
+    with new_host(tmp_path) as running:
         yield running
 
 
@@ -49,7 +47,7 @@ def make_hosts(tmp_path: Path) -> Iterator[Callable[..., list[Host]]]:
 
     def make(count: int, **options: object) -> list[Host]:
         for _ in range(count):
-            made.append(Host(tmp_path, [NAME], site=site, **options).start())  # type: ignore[arg-type]
+            made.append(new_host(tmp_path, site=site, **options).start())  # type: ignore[arg-type]
         return made[-count:]
 
     yield make

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from support.hosts import Host
 from support.pki import Issued
 
@@ -68,11 +70,11 @@ def from_scm(endpoint: str, credentials: str = "huawei", **fields: Any) -> Objec
     }
 
 
-def to_hosts(hosts: Iterable[Host], credentials: str = "ssh", **fields: Any) -> Object:
+def to_hosts(hosts: Iterable[Host], /, credentials: str = "ssh", **fields: Any) -> Object:
     """Hosts of one site, or a single one."""
     all_hosts = list(hosts)
     entries = [host.entry() for host in all_hosts]
-    return {"nginx": all_hosts[0].target(credentials, hosts=entries, **fields)}
+    return {"nginx": all_hosts[0].target(credentials, **{"hosts": entries, **fields})}
 
 
 def to_slb(endpoint: str, balancer: str, port: int = 443, credentials: str = "aliyun", **fields: Any) -> Object:
@@ -131,9 +133,21 @@ def secrets_in(objects: Iterable[Object]) -> set[str]:
 
 
 def secret_texts(plain: str) -> set[str]:
+    """What of a secret value gives it away, in the form it was declared in and in others that it may be written in."""
     found = {base64.b64encode(plain.encode()).decode().rstrip("=")[:-2]}
     if "PRIVATE KEY" not in plain:
         return found | {plain}
-    # The first lines of keys of one kind are the same: algorithm and length, no secret.
-    lines = [line for line in plain.splitlines() if re.fullmatch(r"[A-Za-z0-9+/=]{16,}", line)]
-    return found | set(lines[1:] or lines)
+    for form in (plain, *_rewritten(plain)):
+        # The first lines of keys of one kind are the same: algorithm and length, no secret.
+        lines = [line for line in form.splitlines() if re.fullmatch(r"[A-Za-z0-9+/=]{16,}", line)]
+        found.update(lines[1:] or lines)
+    return found
+
+
+def _rewritten(pem: str) -> list[str]:
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return []  # encrypted, OpenSSH's own form, or broken on purpose
+    forms = (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
+    return [key.private_bytes(Encoding.PEM, form, NoEncryption()).decode() for form in forms]

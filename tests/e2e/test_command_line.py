@@ -10,8 +10,8 @@ import pytest
 from support.hosts import Host
 
 from .bench import Bench, Result
-from .conftest import NAME
 from .declarations import binding, documents, from_scm, from_secret, secret, tls_secret, to_hosts, to_slb
+from .places import NAME
 
 HOST = {"address": "10.0.0.4"}
 NGINX = {

@@ -16,8 +16,8 @@ from support.hosts import Host
 from support.processes import start, stop, wait_until
 
 from .bench import Bench, binary
-from .conftest import NAME
 from .declarations import ALIYUN_KEYS, binding, from_secret, secret, tls_secret, to_hosts, to_slb
+from .places import NAME
 
 SEED = int(os.environ.get("CERTBINDER_TEST_SEED", random.SystemRandom().randrange(10**6)))
 

@@ -12,12 +12,12 @@ from support.pki import weak_pair
 from support.processes import wait_until
 
 from .bench import Bench
-from .conftest import NAME
 from .declarations import binding, from_secret, secret, tls_secret, to_hosts
+from .places import NAME, former_pair, key_of, new_host
 from .watch import watching
 
 
-def declare(bench: Bench, hosts: list[Host], pair, **fields) -> None:
+def declare(bench: Bench, hosts: list[Host], pair, /, **fields) -> None:
     bench.declare(
         tls_secret("shop-tls", pair),
         secret("ssh", shared_ssh_secret(hosts)),
@@ -34,7 +34,7 @@ def assert_as_before(host: Host, pair) -> None:
     """The pair is in place and served, and nothing of a newer one can come into force by itself."""
     assert host.served() == host.openssl_served() == pair.sha256
     assert host.certificate_on_disk() == pair.bundle_pem
-    assert host.private_key_path.read_text() == pair.key_pem
+    assert key_of(host.private_key_path.read_text()) == key_of(pair.key_pem)
 
 
 # A pair that nginx refuses
@@ -132,7 +132,7 @@ def test_a_reload_that_changes_nothing_is_found_by_handshake_and_rolled_back(ben
 
 def test_a_wrong_server_name_shows_in_the_handshake(bench, make_hosts, authority, tmp_path) -> None:
     """nginx reads another file for the name that is probed: the right place, and the wrong one served."""
-    with Host(tmp_path, [NAME]) as host:
+    with new_host(tmp_path) as host:
         elsewhere = host.prefix / "conf/cert/elsewhere.pem"
         elsewhere.write_text(host.initial.bundle_pem)
         key = host.prefix / "conf/cert/elsewhere.key"
@@ -258,7 +258,7 @@ def test_a_drifted_host_is_repaired_although_another_one_fails(bench, make_hosts
     assert bench.apply().code == 0
     hosts[0].break_nginx_config()
     for host in hosts[:2]:
-        stranger = authority.issue([NAME], kind="ec")
+        stranger = former_pair()
         host.install_plain(stranger.bundle_pem, stranger.key_pem)
     result = bench.apply()
     assert result.code == 1, result

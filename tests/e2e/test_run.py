@@ -15,8 +15,8 @@ from support.hosts import Host
 from support.processes import wait_until
 
 from .bench import Bench
-from .conftest import NAME
 from .declarations import binding, documents, from_secret, secret, tls_secret, to_hosts
+from .places import NAME, former_pair
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_broken_file_is_told_with_its_place_and_the_last_good_one_stays(bench,
         line = good.count("\n") + 3
         controller.wait(lambda: f"all.yaml:{line}:" in controller.text(), "the fault to be told")
         # Still in force: it looks after the host as before.
-        stranger = authority.issue([NAME], kind="ec")
+        stranger = former_pair()
         host.install_plain(stranger.bundle_pem, stranger.key_pem)
         subprocess.run(host.reload_command, check=True)
         controller.wait(lambda: "DriftCorrected" in controller.events, "the repair")
@@ -119,22 +119,22 @@ def test_a_broken_file_is_told_with_its_place_and_the_last_good_one_stays(bench,
         assert controller.terminate() == 0
 
 
-def test_drift_is_found_by_the_regular_look_and_repaired(bench, host, pair, authority) -> None:
+def test_drift_is_found_by_the_regular_look_and_repaired(bench, host, pair) -> None:
     declare(bench, host, pair, checkInterval="1s")
     with bench.run() as controller:
         controller.wait(lambda: "Deployed" in controller.events, "the first deployment")
-        stranger = authority.issue([NAME], kind="ec")
+        stranger = former_pair()
         host.install_plain(stranger.bundle_pem, stranger.key_pem)
         subprocess.run(host.reload_command, check=True)
         controller.wait(lambda: {"DriftDetected", "DriftCorrected"} <= set(controller.events), "the repair")
         host.wait_served(pair.sha256)
 
 
-def test_files_that_nobody_serves_yet_are_found_at_a_closer_look(bench, host, pair, authority) -> None:
+def test_files_that_nobody_serves_yet_are_found_at_a_closer_look(bench, host, pair) -> None:
     declare(bench, host, pair, checkInterval="1s")
     with bench.run() as controller:
         controller.wait(lambda: "Deployed" in controller.events, "the first deployment")
-        stranger = authority.issue([NAME], kind="ec")
+        stranger = former_pair()
         host.install_plain(stranger.bundle_pem, stranger.key_pem)
         # Clients are served the right one all the time; every sixth look goes to the disk.
         controller.wait(lambda: "DriftCorrected" in controller.events, "the repair", 20.0)

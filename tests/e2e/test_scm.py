@@ -6,7 +6,6 @@ import pytest
 from support.hosts import Host
 
 from .bench import Bench, Result
-from .conftest import NAME
 from .declarations import (
     HUAWEI_KEYS,
     HUAWEI_USER,
@@ -15,12 +14,13 @@ from .declarations import (
     secret,
     to_hosts,
 )
+from .places import NAME, new_host
 
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory):
     """One host for all: a test looks at what it is served in the end."""
-    with Host(tmp_path_factory.mktemp("host"), [NAME]) as running:
+    with new_host(tmp_path_factory.mktemp("host")) as running:
         yield running
 
 

@@ -15,7 +15,6 @@ from support.pki import weak_pair
 from support.processes import watched_command_lines
 
 from .bench import Bench
-from .conftest import NAME
 from .declarations import (
     ALIYUN_KEYS,
     HUAWEI_KEYS,
@@ -29,6 +28,7 @@ from .declarations import (
     to_hosts,
     to_slb,
 )
+from .places import NAME, new_host
 
 PASSPHRASE = "A-Passphrase-Nobody-Guesses-7"
 PASSWORD = "A-Password-Nobody-Guesses-8"
@@ -85,7 +85,7 @@ def test_secrets_stay_where_they_belong(bench, huawei, aliyun, host, authority) 
 
 
 def test_failures_tell_no_secret_either(bench, huawei, aliyun, tmp_path, authority) -> None:
-    with Host(tmp_path, [NAME], password=PASSWORD, authentication=["password"]) as host:
+    with new_host(tmp_path, password=PASSWORD, authentication=["password"]) as host:
         weak = weak_pair(authority, NAME)
         made = huawei.add(NAME, kind="rsa", export={"wrongKey": True})
         bench.secrets |= secret_texts(made["certificate"]["privateKey"])

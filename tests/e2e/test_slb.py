@@ -9,8 +9,8 @@ from support.nginx import openssl_served
 
 from .bench import Bench, Result
 from .clouds import Aliyun, Balancer
-from .conftest import NAME
 from .declarations import ALIYUN_KEYS, binding, from_secret, secret, tls_secret, to_slb
+from .places import NAME
 from .watch import watching
 
 LISTENER = {"backendServerPort": 80, "bandwidth": 6, "healthCheck": {"enabled": False},

@@ -9,15 +9,15 @@ from support.hosts import Host
 from support.pki import CertificateFactory
 
 from .bench import Bench
-from .conftest import NAME
 from .declarations import binding, config_map, from_secret, secret, tls_secret, to_hosts
+from .places import NAME, new_host
 
 DAY = timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory):
-    with Host(tmp_path_factory.mktemp("host"), [NAME]) as running:
+    with new_host(tmp_path_factory.mktemp("host")) as running:
         yield running
 
 
@@ -144,7 +144,7 @@ def test_an_expired_certificate_in_place_is_replaced_by_whatever_is_valid(bench,
     now = datetime.now(UTC)
     gone = authority.issue([NAME], kind="ec", not_before=now - 10 * DAY, not_after=now - DAY)
     valid = authority.issue([NAME], kind="ec", not_before=now - 30 * DAY, not_after=now + 10 * DAY)
-    with Host(tmp_path, [NAME], initial=gone) as host:
+    with new_host(tmp_path, initial=gone) as host:
         declare(bench, host, valid.bundle_pem, valid.key_pem)
         assert bench.apply().code == 0
         host.wait_served(valid.sha256)

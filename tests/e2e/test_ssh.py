@@ -9,8 +9,8 @@ from support.hosts import Host
 from support.ssh_keys import new_key
 
 from .bench import Bench, Result
-from .conftest import NAME
 from .declarations import binding, from_secret, secret, tls_secret, to_hosts
+from .places import NAME, new_host
 
 PASSPHRASE = "correct horse battery"
 
@@ -23,7 +23,7 @@ def pair(authority):
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory):
     """One host for the tests that leave it as it was, or do not mind."""
-    with Host(tmp_path_factory.mktemp("host"), [NAME], host_key_kinds=("ed25519", "ecdsa", "rsa")) as running:
+    with new_host(tmp_path_factory.mktemp("host"), host_key_kinds=("ed25519", "ecdsa", "rsa")) as running:
         yield running
 
 
@@ -66,7 +66,7 @@ def test_known_hosts_may_be_hashed_or_patterns(bench, standing, pair, form) -> N
 
 
 def test_a_password_opens_a_host(bench, tmp_path, pair) -> None:
-    with Host(tmp_path, [NAME], password="Open-Sesame-Now-1", authentication=["password"]) as host:
+    with new_host(tmp_path, password="Open-Sesame-Now-1", authentication=["password"]) as host:
         result = try_login(bench, host, pair, host.ssh_secret(password=True))
         assert result.code == 0, result
         assert [attempt.method for attempt in host.auth_attempts()][0] == "password"
@@ -81,7 +81,7 @@ def test_a_host_key_that_is_not_the_known_one_ends_the_connection_before_a_word_
     bench, tmp_path, pair, form, credential
 ) -> None:
     options = {"password": "Open-Sesame-Now-1"} if credential == "password" else {}
-    with Host(tmp_path, [NAME], log_level="DEBUG1", **options) as host:
+    with new_host(tmp_path, log_level="DEBUG1", **options) as host:
         data = host.ssh_secret(password=credential == "password")
         if form == "unknown":
             data["known_hosts"] = f"[127.99.99.99]:22 {new_key('ed25519').public}\n"
@@ -161,7 +161,7 @@ def test_a_host_where_nobody_listens_is_unreachable(bench, host, pair) -> None:
 
 
 def test_a_user_who_may_not_write_the_files_is_told_so(bench, tmp_path, pair) -> None:
-    with Host(tmp_path, [NAME], account="plainuser") as host:
+    with new_host(tmp_path, account="plainuser") as host:
         result = try_login(bench, host, pair, host.ssh_secret(), sudo=False)
         assert result.code == 1 and result.binding.verdict() == ("False", "PermissionDenied"), result
         assert host.served() == host.initial.sha256
