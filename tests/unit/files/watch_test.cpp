@@ -1,6 +1,12 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <condition_variable>
+#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -41,6 +47,11 @@ class World {
         thread_ = std::jthread([this](const std::stop_token& stop) {
             store->watch([this](const std::vector<objects::Change>& changes) { note(changes); }, stop);
         });
+    }
+
+    void stop() {
+        thread_.request_stop();
+        thread_.join();
     }
 
     void start() {
@@ -186,6 +197,31 @@ TEST_CASE("a broken file leaves its last good version in force until it is mende
     world.dir.write("in/a.yaml", whole);
     REQUIRE(world.isTold(Kind::kBinding, "a"));
     CHECK(world.host("a") == "10.0.0.9");
+}
+
+TEST_CASE("each fault is told once, one that came after loading too", "[files][watch]") {
+    World world;
+    world.dir.write("in/a.yaml", "known: [\n");
+    world.load();  // returns this fault to its caller, who tells it
+    world.dir.write("in/b.yaml", "news: [\n");
+    const std::string log = world.dir.path("log");
+    std::fflush(stderr);
+    const int saved = ::dup(STDERR_FILENO);
+    const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    ::dup2(file, STDERR_FILENO);
+    world.watch();
+    world.settle();
+    world.settle();
+    world.stop();
+    ::dup2(saved, STDERR_FILENO);
+    ::close(saved);
+    ::close(file);
+    std::ifstream stream(log);
+    const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    CHECK(text.find("a.yaml") == std::string::npos);
+    const std::size_t told = text.find("b.yaml");
+    REQUIRE(told != std::string::npos);
+    CHECK(text.find("b.yaml", told + 1) == std::string::npos);
 }
 
 TEST_CASE("a removed binding leaves no status to one that comes later", "[files][watch]") {
