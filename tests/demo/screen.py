@@ -90,7 +90,10 @@ class Screen:
     def entry(self, head: str, text: str, lines: int | None = None) -> None:
         """`head` and a text that is wrapped beside it, to so many lines at most."""
         room = max(40, min(self.width, _PAGE_WIDTH) - len(_INDENT) - len(head) - 1)
-        parts = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=lines, placeholder=" …") or [""]
+        wrapper = textwrap.TextWrapper(
+            room, break_on_hyphens=False, break_long_words=False, max_lines=lines, placeholder=" …"
+        )
+        parts = wrapper.wrap(text) or [""]
         self.line(f"{self.words(head)} {self.words(parts[0])}")
         for part in parts[1:]:
             self.line(" " * (len(head) + 1) + self.words(part))
@@ -99,8 +102,8 @@ class Screen:
         cells = [tuple(head), *map(tuple, rows)]
         widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
         for number, row in enumerate(cells):
-            text = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            self.line(self.style(text, "dim") if number == 0 else self.words(text))
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            self.line(self.style(self._cut(text), "dim") if number == 0 else self.words(self._cut(text)))
 
     # Something that certbinder printed
 
@@ -124,8 +127,10 @@ class Screen:
             self._drawn = 0
 
     def _shown(self, line: str) -> str:
-        room = (self.width if self.terminal else _LINE_LIMIT) - len(_INDENT)
-        if len(line) > room:
-            line = line[: room - 1] + "…"
+        line = self._cut(line)
         # The head of a table is all capitals.
         return self.style(line, "dim") if line.isupper() else self.words(line)
+
+    def _cut(self, line: str) -> str:
+        room = (self.width if self.terminal else _LINE_LIMIT) - len(_INDENT)
+        return line if len(line) <= room else line[: room - 1] + "…"

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from emulators.common.client import AdminClient
 from emulators.huawei import HuaweiEmulator
 from support.hosts import Host, shared_ssh_secret
 from support.pki import CertificateFactory, Issued
-from support.processes import can_bind, free_port, program, start, stop
+from support.processes import free_port, program, start, stop
 
 from . import manifests
 from .clients import Place
@@ -30,6 +31,8 @@ BALANCER = "lb-shop"
 _HOSTS = 3
 _PREFIX = "certbinder-demo-"
 _LISTENER_PORT = 20443
+# As in support.hosts: whoever listens on this port of an address owns the address.
+_CLAIM_PORT = 20001
 # Where those who log in to a host find its nginx, as on a server of its own.
 _SITE = Path("/etc/nginx")
 
@@ -131,7 +134,8 @@ class Stage:
 
     def _start_clouds(self) -> None:
         huawei = self._stack.enter_context(HuaweiEmulator())
-        network, self.balancer_port = _free_network()
+        network, claim = _claim_network()
+        self._stack.callback(claim.close)
         aliyun = self._stack.enter_context(AliyunEmulator(address_pool=network))
         self.huawei, self.aliyun = AdminClient(huawei.admin_url), AdminClient(aliyun.admin_url)
         self.scm_url, self.scm_admin_url, self.slb_url = huawei.url, huawei.admin_url, aliyun.url
@@ -144,13 +148,13 @@ class Stage:
             {"region": manifests.SLB_REGION, "certificate": old.bundle_pem, "privateKey": old.key_pem, "name": "old"},
         )
         balancer = self.aliyun.post(
-            "/admin/balancers",
-            {
-                "region": manifests.SLB_REGION, "id": BALANCER, "name": "shop",
-                "listeners": [{"port": self.balancer_port, "certificateId": uploaded["id"]}],
-            },
-        )  # fmt: skip
+            "/admin/balancers", {"region": manifests.SLB_REGION, "id": BALANCER, "name": "shop"}
+        )
         self.balancer_address = str(balancer["address"])
+        self.balancer_port = free_port(self.balancer_address, _LISTENER_PORT)
+        self.aliyun.post(
+            f"/admin/balancers/{BALANCER}/listeners/{self.balancer_port}", {"certificateId": uploaded["id"]}
+        )
 
     def _remember(self, issued: dict[str, Any], label: str) -> str:
         sha256 = str(issued["certificate"]["sha256"])
@@ -271,13 +275,20 @@ def _may_mount() -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
-def _free_network() -> tuple[str, int]:
-    """A loopback network for the load balancer that nothing else on this machine uses, and the port of its listener."""
+def _claim_network() -> tuple[str, socket.socket]:
+    """A loopback network for the load balancer, and the socket whose holder owns it: the kernel gives it up when this
+    process ends in any way."""
     for number in range(200):
         third = 20 + (os.getpid() + number) % 200
-        if all(can_bind(f"127.1.{third}.{last}", _LISTENER_PORT) for last in (1, 2)):
-            return f"127.1.{third}.0/29", free_port(f"127.1.{third}.1", _LISTENER_PORT)
-    raise RuntimeError("no loopback network is free between 127.1.20.0 and 127.1.219.0")
+        claim = socket.socket()
+        try:
+            claim.bind((f"127.1.{third}.1", _CLAIM_PORT))
+            claim.listen(1)
+        except OSError:
+            claim.close()
+            continue
+        return f"127.1.{third}.0/29", claim
+    raise RuntimeError("all loopback networks from 127.1.20.0 to 127.1.219.0 are in use by other shows")
 
 
 def remove_abandoned() -> None:
