@@ -11,7 +11,10 @@ std::string Error::message() const {
 }
 
 Error&& Error::in(std::string place) && {
-    places_.push_back(std::move(place));
+    // Two layers may both know the place; once is enough for a reader.
+    if (places_.empty() || places_.back() != place) {
+        places_.push_back(std::move(place));
+    }
     return std::move(*this);
 }
 

@@ -24,7 +24,7 @@ class Error {
     /// The message without its context, for those who look at what exactly was said.
     const std::string& bareMessage() const { return message_; }
 
-    /// Says where it happened; layers add theirs on the way up.
+    /// Says where it happened; layers add theirs on the way up. One that the layer below named already is told once.
     Error&& in(std::string place) &&;
 
     /// The other side's own code (`Throttling.User`, `SCM.0010`), where there was one.

@@ -83,6 +83,11 @@ TEST_CASE("an error tells its places from the outside in", "[base][error]") {
     CHECK(Error(Reason::kHostKeyMismatch, "x").remedy() == Remedy::kChange);
 }
 
+TEST_CASE("a place that two layers in a row name is told once", "[base][error]") {
+    const Error error = Error(Reason::kUnreachable, "no route").in("host a:22").in("host a:22").in("binding b");
+    CHECK(error.message() == "binding b: host a:22: no route");
+}
+
 TEST_CASE("every reason has its own word and is found by it", "[base][reason]") {
     for (int i = 0; i <= static_cast<int>(Reason::kInternalError); ++i) {
         const auto reason = static_cast<Reason>(i);
