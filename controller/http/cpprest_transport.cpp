@@ -86,6 +86,12 @@ bool addPem(X509_STORE* store, const std::string& pem) {
 /// Everything trusted, read once: the library's own way parses the whole bundle for each connection.
 base::Expected<Store> loadTrust(const TransportSettings& settings) {
     Store store(X509_STORE_new());
+    if (settings.onlyCaPem) {
+        if (!addPem(store.get(), *settings.onlyCaPem)) {
+            return base::unexpected(Reason::kInvalidSpec, "the CA bundle holds no PEM certificate");
+        }
+        return store;
+    }
     const std::string bundle = systemBundle();
     if (!bundle.empty()) {
         X509_STORE_load_file(store.get(), bundle.c_str());
@@ -159,19 +165,61 @@ int onVerify(X509_STORE_CTX* context, void* wire) {
     return verified;
 }
 
-void configureTls(SSL_CTX* context, X509_STORE* trust, const Url& url, Wire* wire) {
-    X509_STORE_up_ref(trust);
-    SSL_CTX_set_cert_store(context, trust);
+/// Called as a handshake starts, before the first message is made: asks for the name that will be verified. The
+/// library can ask for the URL's host only.
+void onHandshake(const SSL* ssl, int where, int) {
+    if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+        // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the signature is OpenSSL's
+        auto* own = const_cast<SSL*>(ssl);
+        if (char* name = X509_VERIFY_PARAM_get0_host(SSL_get0_param(own), 0)) {
+            SSL_ctrl(own, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name);
+        }
+    }
+}
+
+/// What each connection of a transport is made with.
+struct TlsSetup {
+    std::shared_ptr<X509_STORE> trust;
+    std::shared_ptr<const ClientCertificate> certificate;
+    std::string serverName;  ///< "" for the URL's host
+};
+
+bool isAddress(const std::string& host) {
+    Url url;
+    url.host = host;
+    return url.isIpAddress();
+}
+
+void useCertificate(SSL_CTX* context, const ClientCertificate& certificate) {
+    bool used = SSL_CTX_use_certificate(context, certificate.leaf()) == 1 &&
+                SSL_CTX_use_PrivateKey(context, certificate.key()) == 1;
+    for (const std::shared_ptr<X509>& issuer : certificate.chain()) {
+        used = used && SSL_CTX_add1_chain_cert(context, issuer.get()) == 1;
+    }
+    if (!used) {
+        ERR_clear_error();
+        throw std::runtime_error("client certificate");  // ends the request
+    }
+}
+
+void configureTls(SSL_CTX* context, const TlsSetup& setup, const Url& url, Wire* wire) {
+    X509_STORE_up_ref(setup.trust.get());
+    SSL_CTX_set_cert_store(context, setup.trust.get());
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     X509_VERIFY_PARAM* parameters = SSL_CTX_get0_param(context);
     X509_VERIFY_PARAM_set_hostflags(parameters,
                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const int named = url.isIpAddress() ? X509_VERIFY_PARAM_set1_ip_asc(parameters, url.host.c_str())
-                                        : X509_VERIFY_PARAM_set1_host(parameters, url.host.data(), url.host.size());
+    const std::string& name = setup.serverName.empty() ? url.host : setup.serverName;
+    const int named = isAddress(name) ? X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str())
+                                      : X509_VERIFY_PARAM_set1_host(parameters, name.data(), name.size());
     if (named != 1) {
         throw std::runtime_error("no name to verify");  // ends the request; without a name any certificate would do
     }
+    if (setup.certificate) {
+        useCertificate(context, *setup.certificate);
+    }
+    SSL_CTX_set_info_callback(context, onHandshake);
     SSL_CTX_set_cert_verify_callback(context, onVerify, wire);
     SSL_CTX_set_msg_callback(context, onRecord);
     SSL_CTX_set_msg_callback_arg(context, wire);
@@ -228,6 +276,19 @@ Trouble connectTrouble(long code) {
     }
 }
 
+/// The library quotes the status a proxy refused a tunnel with; the number alone is taken over.
+Trouble proxyTrouble(std::string_view text, long code) {
+    if (code == ETIMEDOUT) {
+        return {Failure::kTimeout, "the proxy did not answer in time"};
+    }
+    const std::size_t status = text.rfind("received: ");
+    if (status != std::string_view::npos) {
+        return {Failure::kRefused, "the proxy refuses to connect to this host (it answered " +
+                                       base::printable(text.substr(status + 10), 3) + ")"};
+    }
+    return {Failure::kRefused, "the proxy cannot be reached, or is no HTTP proxy"};
+}
+
 /// The library's error codes mix several categories, and only its messages tell at which stage it was.
 Trouble troubleOf(const std::exception_ptr& thrown, const std::string& verifyError, bool headSeen) {
     try {
@@ -238,6 +299,9 @@ Trouble troubleOf(const std::exception_ptr& thrown, const std::string& verifyErr
         const auto says = [&](std::string_view words) { return text.find(words) != std::string_view::npos; };
         if (says("resolving address") || says("resolve address")) {
             return {Failure::kResolve, "the host's name does not resolve"};
+        }
+        if (says("proxy")) {
+            return proxyTrouble(text, code);
         }
         if (says("connect to any resolved")) {
             return connectTrouble(code);
@@ -469,7 +533,15 @@ std::string originOf(const Url& url) {
     return url.scheme + "://" + url.host + ":" + std::to_string(url.port);
 }
 
-Lease newLease(const Url& url, const std::shared_ptr<X509_STORE>& trust, milliseconds silence) {
+web::web_proxy libraryProxy(const Proxy& proxy) {
+    web::web_proxy made{web::uri(proxy.shown())};
+    if (!proxy.user.empty()) {
+        made.set_credentials(web::credentials(proxy.user, std::string(proxy.password.reveal())));
+    }
+    return made;
+}
+
+Lease newLease(const Url& url, const TlsSetup& setup, const Proxy* proxy, milliseconds silence) {
     Lease lease;
     lease.wire = std::make_shared<Wire>();
     rest::client::http_client_config config;
@@ -477,10 +549,13 @@ Lease newLease(const Url& url, const std::shared_ptr<X509_STORE>& trust, millise
     config.set_request_compressed_response(false);
     // The caller's own waiting is what ends an exchange in time; this clears up what no caller waits for any more.
     config.set_timeout(std::chrono::duration_cast<std::chrono::microseconds>(silence + std::chrono::seconds(5)));
-    config.set_tlsext_sni_enabled(!url.isIpAddress());
+    config.set_tlsext_sni_enabled(false);  // see onHandshake
+    if (proxy != nullptr) {
+        config.set_proxy(libraryProxy(*proxy));
+    }
     // The client holds the callback, and the connection's handlers hold the client: the wire outlives its use.
-    config.set_ssl_context_callback([trust, url, wire = lease.wire](boost::asio::ssl::context& context) {
-        configureTls(context.native_handle(), trust.get(), url, wire.get());
+    config.set_ssl_context_callback([setup, url, wire = lease.wire](boost::asio::ssl::context& context) {
+        configureTls(context.native_handle(), setup, url, wire.get());
     });
     // Without brackets, also where it is IPv6: the library hands the host to getaddrinfo as it stands.
     lease.client = std::make_shared<rest::client::http_client>(web::uri(originOf(url)), config);
@@ -666,7 +741,8 @@ Outcome follow(Exchange& exchange, const Request& request, const OnHead& onHead,
 class CpprestTransport final : public Transport {
   public:
     CpprestTransport(TransportSettings settings, Store trust)
-        : settings_(std::move(settings)), trust_(trust.release(), X509_STORE_free) {}
+        : settings_(std::move(settings)),
+          tls_{{trust.release(), X509_STORE_free}, settings_.clientCertificate, settings_.tlsServerName} {}
 
     base::Expected<Response> send(const Request& request, const base::CallContext& context) override {
         Response whole;
@@ -683,7 +759,7 @@ class CpprestTransport final : public Transport {
             }
             return !tooLarge;
         };
-        const bool repeatable = request.method == "GET" || request.method == "HEAD";
+        const bool repeatable = request.repeatable || request.method == "GET" || request.method == "HEAD";
         base::Expected<void> done = exchange(request, onHead, onPiece, settings_.silence, repeatable, context);
         if (!done) {
             return base::unexpected(std::move(done.error()));
@@ -723,11 +799,19 @@ class CpprestTransport final : public Transport {
             return base::unexpected(
                 asError(request, *troubleOf(stopped ? Exchange::Event::kStop : Exchange::Event::kDeadline)));
         }
+        const Proxy* proxy = settings_.proxy.proxyOf(*url);
+        if (proxy != nullptr && url->host.find(':') != std::string::npos) {
+            return base::unexpected(
+                base::Error(Reason::kInvalidSpec,
+                            "an IPv6 address cannot be reached through a proxy; use a host name, or "
+                            "except the address by NO_PROXY")
+                    .in(url->shown()));
+        }
         for (;;) {
             Lease lease = onKept ? takeKept(originOf(*url)) : Lease();
             const bool fresh = !lease.client;
             if (fresh) {
-                lease = newLease(*url, trust_, silence);
+                lease = newLease(*url, tls_, proxy, silence);
             }
             const auto state = std::make_shared<Exchange>(lease.wire, request.body.clone());
             const base::Expected<rest::http_request> built = buildRequest(request, *url, settings_, state);
@@ -777,7 +861,7 @@ class CpprestTransport final : public Transport {
     }
 
     const TransportSettings settings_;
-    const std::shared_ptr<X509_STORE> trust_;
+    const TlsSetup tls_;
     base::Guarded<std::map<std::string, std::vector<Lease>>> kept_;
 };
 

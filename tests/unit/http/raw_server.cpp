@@ -32,9 +32,13 @@ RawConnection::RawConnection(int fd, SSL_CTX* tls) : fd_(fd) {
     const int noDelay = 1;  // else an answer may wait for the client's delayed ACK, and times measured say nothing
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &noDelay, sizeof noDelay);
     if (tls != nullptr) {
-        ssl_.reset(SSL_new(tls));
-        SSL_set_fd(ssl_.get(), fd);
+        startTls(tls);
     }
+}
+
+void RawConnection::startTls(SSL_CTX* tls) {
+    ssl_.reset(SSL_new(tls));
+    SSL_set_fd(ssl_.get(), fd_.get());
 }
 
 long RawConnection::read(char* bytes, std::size_t size) {

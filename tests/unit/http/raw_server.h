@@ -34,11 +34,12 @@ class RawConnection {
     /// Head and body of the next request; "" where the client has closed the connection.
     std::string readRequest();
     bool write(std::string_view bytes);
-    void endCleanly();     ///< close_notify, then FIN
-    void cut();            ///< FIN without close_notify
-    void reset();          ///< RST
-    void waitUntilLeft();  ///< until the client closes, or the server is stopped
-    void stop();           ///< from another thread: ends whatever waits
+    void startTls(SSL_CTX* tls);  ///< from here on, as behind a proxy's CONNECT
+    void endCleanly();            ///< close_notify, then FIN
+    void cut();                   ///< FIN without close_notify
+    void reset();                 ///< RST
+    void waitUntilLeft();         ///< until the client closes, or the server is stopped
+    void stop();                  ///< from another thread: ends whatever waits
 
   private:
     long read(char* bytes, std::size_t size);
