@@ -17,6 +17,7 @@ MAY_KNOW = {
     "http": {"base"},
     "ssh": {"base"},
     "api": {"base", "document"},
+    "kube": {"base", "document", "http", "api"},
     "objects": {"base", "api"},
     "runtime": {"base"},
     "sources": {"base", "document", "certificate", "http", "api"},

@@ -48,11 +48,12 @@ Environment processEnvironment();
 struct ClusterChoice {
     std::string kubeconfig;  ///< --kubeconfig; "" where it is not given
     std::string context;     ///< --context; "" for the file's current one
+    std::string serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 };
 
 /// Looks, in this order, at --kubeconfig, KUBECONFIG, the in-cluster account, ~/.kube/config; `context` rules the
-/// in-cluster account out. Fails with kInvalidSpec, naming where it looked, or what is wrong there. The clock must
-/// outlive the result.
+/// in-cluster account out. Without a proxy-url, HTTPS_PROXY, HTTP_PROXY and NO_PROXY hold. Fails with kInvalidSpec,
+/// naming where it looked, or what is wrong there. The clock must outlive the result.
 base::Expected<ClusterConfig> findCluster(const ClusterChoice& choice, const Environment& environment,
                                           const base::Clock& clock = base::systemClock());
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ struct Call {
     std::string accept = "application/json";
     std::string contentType;  ///< of a body
     std::string body;
+    std::size_t mostAnswerBytes = 16 << 20;
     bool repeatable = false;  ///< whether sending it twice does what sending it once does; GET always is
     std::string shown;        ///< for errors: `PATCH secrets web/shop-tls`
 };
