@@ -347,7 +347,8 @@ class Show:
                 continue
             told.add(key)
             after = datetime.fromisoformat(line["ts"]).timestamp() - self._began_at
-            self.screen.entry(f"{f'+{after:.1f} s':>8}  {line['event']:<16} {line['name']:<9}", self._short(line), lines=4)
+            head = f"{f'+{after:.1f} s':>8}  {line['event']:<16} {line['name']:<9}"
+            self.screen.entry(head, self._short(line), lines=4)
         self._heard = len(events)
 
     def _short(self, line: dict[str, Any]) -> str:

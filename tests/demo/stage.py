@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any
 from emulators.aliyun import AliyunEmulator
 from emulators.common.client import AdminClient
 from emulators.huawei import HuaweiEmulator
+from support.addresses import address_pool
 from support.hosts import Host, shared_ssh_secret
 from support.pki import CertificateFactory, Issued
 from support.processes import free_port, program, start, stop
@@ -31,8 +31,6 @@ BALANCER = "lb-shop"
 _HOSTS = 3
 _PREFIX = "certbinder-demo-"
 _LISTENER_PORT = 20443
-# As in support.hosts: whoever listens on this port of an address owns the address.
-_CLAIM_PORT = 20001
 # Where those who log in to a host find its nginx, as on a server of its own.
 _SITE = Path("/etc/nginx")
 
@@ -134,9 +132,7 @@ class Stage:
 
     def _start_clouds(self) -> None:
         huawei = self._stack.enter_context(HuaweiEmulator())
-        network, claim = _claim_network()
-        self._stack.callback(claim.close)
-        aliyun = self._stack.enter_context(AliyunEmulator(address_pool=network))
+        aliyun = self._stack.enter_context(AliyunEmulator(address_pool=address_pool()))
         self.huawei, self.aliyun = AdminClient(huawei.admin_url), AdminClient(aliyun.admin_url)
         self.scm_url, self.scm_admin_url, self.slb_url = huawei.url, huawei.admin_url, aliyun.url
         issued = self.huawei.post("/admin/certificates", {"names": [SHOP, f"www.{SHOP}"], "validForDays": 30})
@@ -273,22 +269,6 @@ def _may_mount() -> bool:
         return False
     command: Sequence[str] = [program("unshare"), "--mount", "--propagation", "private", "true"]
     return subprocess.run(command, capture_output=True).returncode == 0
-
-
-def _claim_network() -> tuple[str, socket.socket]:
-    """A loopback network for the load balancer, and the socket whose holder owns it: the kernel gives it up when this
-    process ends in any way."""
-    for number in range(200):
-        third = 20 + (os.getpid() + number) % 200
-        claim = socket.socket()
-        try:
-            claim.bind((f"127.1.{third}.1", _CLAIM_PORT))
-            claim.listen(1)
-        except OSError:
-            claim.close()
-            continue
-        return f"127.1.{third}.0/29", claim
-    raise RuntimeError("all loopback networks from 127.1.20.0 to 127.1.219.0 are in use by other shows")
 
 
 def remove_abandoned() -> None:

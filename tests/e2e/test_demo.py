@@ -86,10 +86,10 @@ def test_ctrl_c_while_certbinder_works_ends_and_removes_everything(tmp_path: Pat
 def test_kept_it_says_how_to_play_and_a_renewal_by_its_script_is_served(tmp_path: Path) -> None:
     with demo(tmp_path, "--keep") as (child, output):
         wait_until(
-            lambda: "Yours to play with" in output.read_text() or child.poll() is not None, "the end of the show",
-            _DEADLINE, evidence=output.read_text,
+            lambda: "The renewal is this call" in output.read_text() or child.poll() is not None,
+            "the page on playing", _DEADLINE, evidence=output.read_text,
         )  # fmt: skip
-        wait_until(lambda: "The renewal is this call" in output.read_text(), "the page on playing", evidence=output.read_text)
+        assert child.poll() is None, output.read_text()
         [folder] = (tmp_path / "tmp").glob("certbinder-demo-*")
 
         def look() -> list[str]:
@@ -99,8 +99,8 @@ def test_kept_it_says_how_to_play_and_a_renewal_by_its_script_is_served(tmp_path
         assert len(before) == 5 and all(re.search(r" [0-9a-f]{16} +until ", line) for line in before), before
         subprocess.run([folder / "renew"], check=True, capture_output=True, timeout=30)
         wait_until(
-            lambda: all(old != new for old, new in zip(before[:4], look()[:4], strict=True)), "the renewal to be served",
-            30, evidence=lambda: "\n".join(look()),
+            lambda: all(old != new for old, new in zip(before[:4], look()[:4], strict=True)),
+            "the renewal to be served", 30, evidence=lambda: "\n".join(look()),
         )  # fmt: skip
         wait_until(
             lambda: subprocess.run([folder / "status"], capture_output=True, timeout=30).returncode == 0,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.hosts import Host
 
-from .bench import binary
+from .bench import Bench, binary
+from .declarations import binding, from_secret, secret, tls_secret, to_hosts
+from .places import NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -82,3 +86,42 @@ def test_the_links_lead_somewhere() -> None:
 def test_the_scripts_that_are_named_can_be_run() -> None:
     for name in set(re.findall(r"\bscripts/\w+|\.ci/run", README)):
         assert os.stat(ROOT / name).st_mode & stat.S_IXUSR, name
+
+
+def commands_on(host: Host, first: str) -> str:
+    """The block of the README that begins with this line, for the paths and the nginx of the host."""
+    [block] = [
+        block for block in re.findall(r"(?:^    .+\n)+", section("On a host"), re.MULTILINE)
+        if block.strip().splitlines()[0].strip() == first
+    ]  # fmt: skip
+    for written, real in (
+        ("/etc/nginx/tls", str(host.certificate_path.parent)),
+        ("shop.pem", host.certificate_path.name),
+        ("shop.key", host.private_key_path.name),
+        ("nginx -t", shlex.join(host.test_command)),
+        ("nginx -s reload", shlex.join(host.reload_command)),
+    ):
+        block = block.replace(written, real)
+    return "set -e\n" + block
+
+
+def test_going_back_by_hand_and_leaving_work_as_written(bench: Bench, host: Host, authority) -> None:
+    pair = authority.issue([NAME], kind="ec")
+    shop = binding("shop", from_secret("shop-tls"), to_hosts([host]))
+    bench.declare(tls_secret("shop-tls", pair), secret("ssh", host.ssh_secret()), shop)
+    assert bench.apply().code == 0
+    subprocess.run(["sh", "-c", commands_on(host, "cd /etc/nginx/tls/.certbinder")], check=True, capture_output=True)
+    host.wait_served(host.initial.sha256)
+    assert bench.apply().code == 0, "certbinder takes it for drift, as the README says"
+    host.wait_served(pair.sha256)
+
+    subprocess.run(["sh", "-c", commands_on(host, "cd /etc/nginx/tls")], check=True, capture_output=True)
+    host.wait_served(pair.sha256)
+    for path, text, mode in (
+        (host.certificate_path, pair.bundle_pem, 0o644), (host.private_key_path, None, 0o600)
+    ):  # fmt: skip
+        assert not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) == mode
+        assert text is None or path.read_text() == text
+    assert sorted(path.name for path in host.certificate_path.parent.iterdir()) == sorted(
+        [host.certificate_path.name, host.private_key_path.name]
+    )
