@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -32,13 +33,22 @@ std::unique_ptr<http::Transport> makeTransport() {
     return std::move(*transport);
 }
 
+/// The clouds' environment variables, where they are allowed to count.
+sources::scm::Settings scmSettings(const cli::Options& options) {
+    sources::scm::Settings settings;
+    if (const char* endpoint = std::getenv("HUAWEICLOUD_SDK_IAM_ENDPOINT"); options.ambient && endpoint != nullptr) {
+        settings.iamEndpoint = endpoint;
+    }
+    return settings;
+}
+
 /// Members stand in the order in which they need each other.
 class ConcreteServices final : public cli::Services {
   public:
-    ConcreteServices(const base::Clock& clock, base::Random& random)
+    ConcreteServices(const cli::Options& options, const base::Clock& clock, base::Random& random)
         : transport_(makeTransport()),
           connector_(ssh::makeLibssh2Connector()),
-          huaweiScm_({}, *transport_, clock, random),
+          huaweiScm_(scmSettings(options), *transport_, clock, random),
           tlsSecret_(clock),
           nginx_(*connector_, prober_, clock),
           slbListener_({}, *transport_, prober_, clock, random) {}
@@ -60,16 +70,17 @@ int run(int argc, const char* const* argv) {
     http::prepareProcess();
     const base::Clock& clock = base::systemClock();
     base::Random& random = base::systemRandom();
-    const cli::App app{[&] { return std::make_unique<ConcreteServices>(clock, random); },
-                       {{"certbinder", version::kCertbinder},
-                        {"commit", version::kCommit},
-                        {"cpprestsdk", version::kCpprestsdk},
-                        {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
-                        {"libssh2", libssh2_version(0)},
-                        {"yaml-cpp", version::kYamlCpp},
-                        {"simdjson", version::kSimdjson}},
-                       clock,
-                       random};
+    const cli::App app{
+        [&](const cli::Options& options) { return std::make_unique<ConcreteServices>(options, clock, random); },
+        {{"certbinder", version::kCertbinder},
+         {"commit", version::kCommit},
+         {"cpprestsdk", version::kCpprestsdk},
+         {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
+         {"libssh2", libssh2_version(0)},
+         {"yaml-cpp", version::kYamlCpp},
+         {"simdjson", version::kSimdjson}},
+        clock,
+        random};
     return cli::runCommandLine(argc, argv, app);
 }
 

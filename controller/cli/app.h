@@ -23,7 +23,7 @@ class Services {
 
 /// What main hands in: the concrete parts, which nothing else knows.
 struct App {
-    std::function<std::unique_ptr<Services>()> makeServices;
+    std::function<std::unique_ptr<Services>(const Options&)> makeServices;
     std::vector<std::pair<std::string, std::string>> versions;  ///< certbinder first, then its libraries
     const base::Clock& clock;
     base::Random& random;

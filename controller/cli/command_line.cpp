@@ -54,6 +54,11 @@ void addWorkers(CLI::App& command, Options& options) {
         ->capture_default_str();
 }
 
+void addAmbient(CLI::App& command, Options& options) {
+    command.add_flag("--ambient-credentials", options.ambient,
+                     "Let the clouds' environment variables count, such as HUAWEICLOUD_SDK_IAM_ENDPOINT");
+}
+
 void addLog(CLI::App& command, Options& options) {
     command.add_option("--log-format", options.logFormat, "text or json")
         ->type_name("FORMAT")
@@ -87,6 +92,7 @@ int runCommandLine(int argc, const char* const* argv, const App& app) {
     }
     for (CLI::App* command : {run, once, preview}) {
         addWorkers(*command, options);
+        addAmbient(*command, options);
     }
     for (CLI::App* command : {once, preview, show, check, about}) {
         addOutput(*command, options);

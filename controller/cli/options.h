@@ -15,6 +15,9 @@ struct Options {
     std::vector<std::string> files;
     std::string stateDirectory;
     std::size_t workers = 8;
+    /// Whether the clouds' environment variables count. Off by default: in a shared process they would serve whoever
+    /// may create a binding.
+    bool ambient = false;
     Output output = Output::kTable;
     base::LogFormat logFormat = base::LogFormat::kText;
     base::LogLevel logLevel = base::LogLevel::kInfo;

@@ -110,7 +110,7 @@ int plan(const Options& options, const App& app) {
     if (!session) {
         return 1;
     }
-    const auto services = app.makeServices();
+    const auto services = app.makeServices(options);
     binding::BindingIndex index;
     binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
     const auto bindings = session->store->bindings();

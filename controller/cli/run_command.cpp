@@ -11,7 +11,7 @@ int runController(const Options& options, const App& app) {
     if (!session) {
         return 1;
     }
-    const auto services = app.makeServices();
+    const auto services = app.makeServices(options);
     binding::BindingIndex index;
     binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
     binding::ControllerSettings settings;

@@ -64,8 +64,13 @@ Expected<scm::ScmClient::Place> HuaweiScmSource::placeOf(const api::HuaweiScmSou
         place.endpoint = withoutSlash(source.endpoint);
     }
     place.projectID = source.projectID;
-    place.login.endpoint =
-        settings_.iamEndpoint.empty() ? scm::iamEndpoint(source.region) : withoutSlash(settings_.iamEndpoint);
+    if (settings_.iamEndpoint.empty()) {
+        place.login.endpoint = scm::iamEndpoint(source.region);
+    } else if (auto error = http::checkEndpoint(settings_.iamEndpoint)) {
+        return base::unexpected(std::move(*error).in("the IAM endpoint of the environment"));
+    } else {
+        place.login.endpoint = withoutSlash(settings_.iamEndpoint);
+    }
     place.login.region = source.region;
     place.login.projectID = source.projectID;
     return place;

@@ -121,7 +121,9 @@ struct World {
     TestClock clock;
     test::FakeRandom random;
     int servicesMade = 0;
-    cli::App app{[this] {
+    bool ambient = false;
+    cli::App app{[this](const cli::Options& options) {
+                     ambient = options.ambient;
                      ++servicesMade;
                      return std::make_unique<FakeServices>(source, target);
                  },
@@ -165,6 +167,17 @@ TEST_CASE("help is no mistake", "[cli]") {
         const Result result = world.run({command, "--help"}, false);
         CHECK(result.code == 0);
         CHECK_THAT(world.run({"--help"}, false).out, CERTBINDER_CONTAINS(command));
+    }
+}
+
+TEST_CASE("the environment counts only where that is asked for", "[cli]") {
+    for (const char* command : {"plan", "apply"}) {
+        World world;
+        world.writeAll();
+        world.run({command});
+        CHECK_FALSE(world.ambient);
+        world.run({command, "--ambient-credentials"});
+        CHECK(world.ambient);
     }
 }
 
