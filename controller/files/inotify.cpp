@@ -18,10 +18,6 @@ namespace {
 constexpr std::uint32_t kInteresting =
     IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
 
-std::string words(int error) {
-    return std::error_code(error, std::generic_category()).message();
-}
-
 }  // namespace
 
 base::Expected<Inotify> Inotify::make() {
@@ -29,7 +25,7 @@ base::Expected<Inotify> Inotify::make() {
     base::UniqueFd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
     if (!events || !wake) {
         return base::unexpected(base::Reason::kInternalError,
-                                "the files cannot be watched: " + words(errno) +
+                                "the files cannot be watched: " + std::generic_category().message(errno) +
                                     "; raise fs.inotify.max_user_instances if many programs watch files here");
     }
     return Inotify(std::move(events), std::move(wake));
@@ -45,7 +41,7 @@ void Inotify::watch(const std::vector<WatchedDirectory>& directories) {
             interest.names.insert(directory.names.begin(), directory.names.end());
         } else if (errno != ENOENT && errno != ENOTDIR) {
             base::logWarning("a directory cannot be watched; its changes take effect at the next change elsewhere",
-                             {{"directory", directory.path}, {"error", words(errno)}});
+                             {{"directory", directory.path}, {"error", std::generic_category().message(errno)}});
         }
     }
     for (const auto& [watch, interest] : interests_) {
