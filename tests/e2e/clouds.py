@@ -54,6 +54,11 @@ class Huawei(_Cloud):
     def __init__(self, emulator: HuaweiEmulator) -> None:
         super().__init__(emulator)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads logins to this IAM: no field of a binding does."""
+        return {"HUAWEICLOUD_SDK_IAM_ENDPOINT": self.url}
+
     def add(self, *names: str, **fields: object) -> dict[str, Any]:
         """A certificate of the account; the answer has `id` and `certificate` with PEM texts and fingerprints."""
         return dict(self.admin.post("/admin/certificates", {"names": list(names), **fields}))

@@ -126,8 +126,8 @@ def secrets_in(objects: Iterable[Object]) -> set[str]:
             continue
         for field in ("data", "stringData"):
             for key, value in entry.get(field, {}).items():
-                if key not in _PUBLIC:
-                    plain = base64.b64decode(value).decode() if field == "data" else value
+                plain = base64.b64decode(value).decode() if field == "data" else value
+                if key not in _PUBLIC and plain.strip():
                     found |= secret_texts(plain)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+from demo.screen import Screen
 from support.processes import command_line, descendants, start, stop, wait_until
 
 from .bench import binary
@@ -137,3 +140,34 @@ def test_a_folder_that_a_killed_show_left_is_removed_by_the_next_one(tmp_path: P
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests"), "TMPDIR": str(tmp_path / "tmp")}, timeout=30,
     )  # fmt: skip
     assert done.returncode == 0 and not abandoned.exists()
+
+
+class _Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_on_a_terminal_tables_are_coloured_cut_and_drawn_anew(monkeypatch: pytest.MonkeyPatch, no_color: str) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    terminal = _Terminal()
+    screen = Screen(terminal)
+    screen.redraw("STATE    MESSAGE\nFailed   " + "a long message " * 10 + "\n")
+    screen.block("STATE    MESSAGE\nInSync\n")
+    text = terminal.getvalue()
+    assert ("\033[31mFailed\033[0m" in text and "\033[32mInSync\033[0m" in text) == (not no_color)
+    assert "\033[2A\033[J" in text, "the second table takes the place of the first"
+    plain = re.sub(r"\033\[[0-9;]*[A-Za-z]", "", text)
+    assert max(map(len, plain.splitlines())) == 40 and "…" in plain
+
+
+def test_a_stream_without_unicode_gets_plain_signs() -> None:
+    raw = io.BytesIO()
+    screen = Screen(io.TextIOWrapper(raw, encoding="ascii"))
+    screen.heading("1", "A title")
+    screen.good("done …")
+    assert raw.getvalue().decode("ascii").splitlines()[-1] == "  ok done ..."

@@ -33,6 +33,11 @@ def declare(bench: Bench, huawei, host: Host, credentials=HUAWEI_KEYS, spec=(), 
     )
 
 
+def with_iam(huawei) -> tuple[tuple[str, ...], dict[str, object]]:
+    """Arguments for the commands: endpoints from the environment count where ambient settings are allowed."""
+    return ("--ambient-credentials",), {"env": huawei.environment}
+
+
 def refused(result: Result, reason: str, *words: str) -> None:
     assert result.code == 1, result
     assert result.binding.verdict() == ("False", reason), result
@@ -45,7 +50,8 @@ def refused(result: Result, reason: str, *words: str) -> None:
 def test_a_certificate_of_scm_is_served(bench, huawei, standing, credentials) -> None:
     made = huawei.add(NAME, kind="ec")
     declare(bench, huawei, standing, credentials)
-    result = bench.apply()
+    more, options = with_iam(huawei)
+    result = bench.apply(*more, **options)
     assert result.code == 0, result
     assert standing.openssl_served() == made["certificate"]["sha256"]
     certificate = result.binding.status["certificate"]
@@ -215,7 +221,8 @@ def test_credentials_that_do_not_fit_are_told_and_not_tried_in_a_loop(
 ) -> None:
     huawei.add(NAME, kind="ec")
     declare(bench, huawei, standing, credentials)
-    refused(bench.apply(), reason, "huawei")
+    more, options = with_iam(huawei)
+    refused(bench.apply(*more, **options), reason)
     assert sum(huawei.calls().values()) <= 2, huawei.calls()
 
 
@@ -246,7 +253,8 @@ def test_a_missing_permission_of_a_user_makes_no_new_tokens(bench, huawei, stand
     huawei.admin.post("/admin/users", {"name": "narrow", "password": "Narrow-Password-1", "actions": ["scm:cert:get"]})
     user = {"userName": "narrow", "password": "Narrow-Password-1", "domainName": "example-account"}
     declare(bench, huawei, standing, user)
-    refused(bench.apply(), "AccessDenied", "scm:cert:list")
+    more, options = with_iam(huawei)
+    refused(bench.apply(*more, **options), "AccessDenied", "scm:cert:list")
     assert huawei.calls()["CreateToken"] <= 2, huawei.calls()
 
 
@@ -297,7 +305,8 @@ def test_a_service_that_stays_bad_is_told_and_given_up_in_time(bench, huawei, st
 def test_a_token_that_ran_out_is_fetched_anew(bench, huawei, standing) -> None:
     huawei.add(NAME, kind="ec")
     declare(bench, huawei, standing, HUAWEI_USER, spec={"checkInterval": "1s"})
-    with bench.run() as controller:
+    more, options = with_iam(huawei)
+    with bench.run(*more, **options) as controller:
         controller.wait(lambda: "Deployed" in controller.events or bench.status().code == 0, "the first pass")
         huawei.admin.post("/admin/tokens/expire", {})
         new = huawei.add(NAME, kind="ec", validForDays=900)

@@ -142,9 +142,9 @@ def test_a_renewal_is_a_new_upload_and_the_last_one_stays_for_a_while(bench, ali
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict-set"])
 def test_attributes_that_a_person_set_stay_as_they_are(bench, aliyun, pair, strict) -> None:
     balancer, _ = standing_balancer(aliyun, attributes={
-        "Bandwidth": "7", "Scheduler": "wlc", "StickySession": "on", "StickySessionType": "insert",
-        "CookieTimeout": "500", "HealthCheck": "on", "HealthCheckURI": "/health", "HealthCheckInterval": "7",
-        "IdleTimeout": "33", "RequestTimeout": "44", "Description": "by hand", "XForwardedFor": "on",
+        "Bandwidth": 7, "Scheduler": "wlc", "StickySession": "on", "StickySessionType": "insert",
+        "CookieTimeout": 500, "HealthCheck": "on", "HealthCheckURI": "/health", "HealthCheckInterval": 7,
+        "IdleTimeout": 33, "RequestTimeout": 44, "Description": "by hand", "XForwardedFor": "on",
     })
     aliyun.settings(strictSet=strict)
     before = balancer.listener()["attributes"]
@@ -288,10 +288,10 @@ def test_a_listener_block_makes_a_missing_listener_and_starts_it(bench, aliyun, 
 
 
 def test_a_listener_block_leaves_one_that_exists_as_it_is(bench, aliyun, pair) -> None:
-    balancer, _ = standing_balancer(aliyun, attributes={"Bandwidth": "99"})
+    balancer, _ = standing_balancer(aliyun, attributes={"Bandwidth": 99})
     declare(bench, aliyun, balancer, pair, listener=LISTENER)
     assert bench.apply().code == 0
-    assert balancer.listener()["attributes"]["Bandwidth"] == "99" and balancer.served(NAME) == pair.sha256
+    assert balancer.listener()["attributes"]["Bandwidth"] == 99 and balancer.served(NAME) == pair.sha256
 
 
 def test_a_missing_listener_or_load_balancer_is_named(bench, aliyun, pair) -> None:
