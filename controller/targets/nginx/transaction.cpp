@@ -757,7 +757,9 @@ MaybeError Transaction::insist(const std::function<Expected<void>()>& deed) {
     }
     host_ = std::move(*again);
     host_->setContext(*grace_);
-    room_->use(*host_);
+    if (room_) {  // none where already the first look was cut off
+        room_->use(*host_);
+    }
     return errorOf(deed());
 }
 

@@ -252,4 +252,47 @@ TEST_CASE("what a login fails with is handed on with the host's name", "[nginx][
     CHECK(seen.error().reason() == reason);
 }
 
+namespace {
+
+/// The first session dies as soon as it is there; later ones live.
+class LosesFirstSession final : public ssh::Connector {
+  public:
+    explicit LosesFirstSession(World& world) : world_(world) {}
+
+    base::Expected<std::unique_ptr<ssh::RemoteHost>> connect(const ssh::Login& login,
+                                                             const base::CallContext& context) override {
+        auto host = world_.connector.connect(login, context);
+        if (logins++ == 0) {
+            world_.machine->recover();
+        }
+        return host;
+    }
+
+    int logins = 0;
+
+  private:
+    World& world_;
+};
+
+}  // namespace
+
+TEST_CASE("a connection lost during the first look is looked over anew, and nothing else happens", "[nginx][failure]") {
+    World world;
+    const auto old = makePair();
+    world.putPlain(*old);
+    world.machine->clearJournal();
+    LosesFirstSession connector(world);
+    NginxTarget target(connector, world.nginx, world.clock);
+    const auto wanted = makePair();
+    const Outcome outcome =
+        target.act({world.binding, world.secrets, *wanted, {}}, world.endpoint(), Action::kDeploy, {});
+    REQUIRE(outcome.error);
+    CHECK(outcome.error->reason() == Reason::kUnreachable);
+    CHECK_FALSE(outcome.changed);
+    CHECK(connector.logins == 2);
+    REQUIRE(outcome.after.looked);
+    CHECK(outcome.after.deployed->is(old->leaf));
+    CHECK(world.machine->journal().empty());
+}
+
 }  // namespace certbinder::targets::nginx
