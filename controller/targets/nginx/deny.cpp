@@ -16,12 +16,16 @@ namespace {
 
 constexpr int kMostLinks = 40;  // as Linux follows them, path_resolution(7)
 
-constexpr std::array<std::string_view, 16> kDeniedFiles{
-    "/etc/passwd",        "/etc/passwd-",    "/etc/shadow",  "/etc/shadow-",    "/etc/group",      "/etc/group-",
-    "/etc/gshadow",       "/etc/gshadow-",   "/etc/sudoers", "/etc/crontab",    "/etc/anacrontab", "/etc/fstab",
-    "/etc/ld.so.preload", "/etc/ld.so.conf", "/etc/hosts",   "/etc/environment"};
+constexpr std::array<std::string_view, 33> kDeniedFiles{
+    "/etc/passwd",        "/etc/passwd-",     "/etc/shadow",      "/etc/shadow-",       "/etc/group",
+    "/etc/group-",        "/etc/gshadow",     "/etc/gshadow-",    "/etc/sudoers",       "/etc/doas.conf",
+    "/etc/crontab",       "/etc/anacrontab",  "/etc/fstab",       "/etc/ld.so.preload", "/etc/ld.so.conf",
+    "/etc/ld.so.cache",   "/etc/hosts",       "/etc/hosts.allow", "/etc/hosts.deny",    "/etc/resolv.conf",
+    "/etc/nsswitch.conf", "/etc/environment", "/etc/profile",     "/etc/bash.bashrc",   "/etc/bashrc",
+    "/etc/rc.local",      "/etc/login.defs",  "/etc/securetty",   "/etc/shells",        "/etc/subuid",
+    "/etc/subgid",        "/etc/inittab",     "/etc/sysctl.conf"};
 
-constexpr std::array<std::string_view, 27> kDeniedDirectories{"/proc/",
+constexpr std::array<std::string_view, 38> kDeniedDirectories{"/proc/",
                                                               "/sys/",
                                                               "/dev/",
                                                               "/boot/",
@@ -35,19 +39,30 @@ constexpr std::array<std::string_view, 27> kDeniedDirectories{"/proc/",
                                                               "/usr/sbin/",
                                                               "/usr/lib/",
                                                               "/usr/lib64/",
+                                                              "/usr/libexec/",
+                                                              "/usr/local/bin/",
+                                                              "/usr/local/sbin/",
+                                                              "/usr/local/lib/",
                                                               "/etc/ssh/",
                                                               "/etc/pam.d/",
+                                                              "/etc/polkit-1/",
+                                                              "/etc/dbus-1/",
                                                               "/etc/security/",
                                                               "/etc/sudoers.d/",
                                                               "/etc/profile.d/",
                                                               "/etc/init.d/",
                                                               "/etc/systemd/",
                                                               "/etc/udev/",
+                                                              "/etc/modprobe.d/",
+                                                              "/etc/modules-load.d/",
+                                                              "/etc/sysctl.d/",
+                                                              "/etc/selinux/",
+                                                              "/etc/apparmor.d/",
                                                               "/etc/ld.so.conf.d/",
                                                               "/etc/apt/",
+                                                              "/etc/yum.repos.d/",
                                                               "/etc/logrotate.d/",
-                                                              "/var/spool/cron/",
-                                                              "/usr/local/sbin/"};
+                                                              "/var/spool/cron/"};
 
 bool startsWith(std::string_view text, std::string_view prefix) {
     return text.substr(0, prefix.size()) == prefix;

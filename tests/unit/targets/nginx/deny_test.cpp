@@ -25,7 +25,12 @@ TEST_CASE("paths that decide who may do what on a machine are refused", "[nginx]
                              "/etc/ld.so.preload",
                              "/usr/bin/nginx",
                              "/etc/pam.d/sshd",
-                             "/etc/systemd/system/a"}) {
+                             "/etc/systemd/system/a",
+                             "/etc/profile",
+                             "/etc/rc.local",
+                             "/etc/nsswitch.conf",
+                             "/usr/local/bin/backup",
+                             "/etc/polkit-1/rules.d/a"}) {
         CAPTURE(path);
         const auto error = checkPath("certificatePath", path);
         REQUIRE(error);
@@ -44,7 +49,8 @@ TEST_CASE("names that versions and their links have are refused", "[nginx][deny]
 
 TEST_CASE("paths where nginx keeps certificates are fine", "[nginx][deny]") {
     for (const char* path : {"/etc/nginx/ssl/shop.pem", "/usr/local/nginx/conf/cert/certificate.pem",
-                             "/etc/letsencrypt/live/shop/fullchain.pem", "/etc/ssl/private/a b.key", "/opt/x/lib/a"}) {
+                             "/etc/letsencrypt/live/shop/fullchain.pem", "/etc/ssl/private/a b.key", "/opt/x/lib/a",
+                             "/usr/local/openresty/nginx/conf/a.pem", "/etc/pki/tls/certs/shop.crt"}) {
         CAPTURE(path);
         CHECK_FALSE(checkPath("certificatePath", path));
     }
