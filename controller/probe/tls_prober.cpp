@@ -236,6 +236,8 @@ base::Expected<Served> TlsProber::handshake(const Place& place, const base::Call
     if (failures.empty()) {
         failures.emplace_back("connecting was stopped");
     }
+    // Name servers rotate their answers; a message that did so too would be another status at every look.
+    std::sort(failures.begin(), failures.end());
     return unexpected(Error(reason, base::join(failures, "; ")).in(where));
 }
 
