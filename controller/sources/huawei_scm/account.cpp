@@ -52,16 +52,16 @@ Account::Account(const Settings& settings, std::unique_ptr<ScmClient> client, co
 
 Expected<Account::ListingPtr> Account::listing(const std::string& enterpriseProjectID, SteadyTime notOlderThan,
                                                const CallContext& context) {
-    std::shared_ptr<SharedLookup<ListingPtr>> lookup;
+    std::shared_ptr<runtime::SharedLookup<ListingPtr>> lookup;
     {
         auto all = listings_.lock();
         auto& known = (*all)[enterpriseProjectID];
         if (!known) {
-            known = std::make_shared<SharedLookup<ListingPtr>>(clock_);
+            known = std::make_shared<runtime::SharedLookup<ListingPtr>>(clock_);
         }
         lookup = known;
     }
-    const auto load = [&](const std::optional<ListingPtr>&, const CallContext& c) -> Expected<ListingPtr> {
+    const auto load = [&](const CallContext& c) -> Expected<ListingPtr> {
         auto fresh = client_->list(enterpriseProjectID, c);
         if (!fresh) {
             return base::unexpected(std::move(fresh.error()));
@@ -125,19 +125,17 @@ Expected<Account::KnownPtr> Account::look(const std::string& id, const std::opti
 
 Expected<Account::BundlePtr> Account::bundle(const std::string& id, SteadyTime notOlderThan,
                                              const CallContext& context) {
-    std::shared_ptr<SharedLookup<KnownPtr>> lookup;
+    std::shared_ptr<runtime::SharedLookup<KnownPtr>> lookup;
     {
         auto entries = entries_.lock();
         Entry& entry = entries->byID[id];
         if (!entry.lookup) {
-            entry.lookup = std::make_shared<SharedLookup<KnownPtr>>(clock_);
+            entry.lookup = std::make_shared<runtime::SharedLookup<KnownPtr>>(clock_);
         }
         entry.lastUse = clock_.steadyNow();
         lookup = entry.lookup;
     }
-    const auto load = [&](const std::optional<KnownPtr>& previous, const CallContext& c) {
-        return look(id, previous, c);
-    };
+    const auto load = [&](const CallContext& c) { return look(id, lookup->last(), c); };
     auto known = lookup->get(notOlderThan, load, context);
     if (!known) {
         return base::unexpected(std::move(known.error()));

@@ -10,11 +10,11 @@
 #include "base/expected.h"
 #include "base/guarded.h"
 #include "certificate/bundle.h"
+#include "runtime/shared_lookup.h"
 #include "sources/certificate_source.h"
 #include "sources/huawei_scm/client.h"
 #include "sources/huawei_scm/selection.h"
 #include "sources/huawei_scm/settings.h"
-#include "sources/huawei_scm/shared_lookup.h"
 
 namespace certbinder::sources::scm {
 
@@ -49,7 +49,7 @@ class Account {
     using KnownPtr = std::shared_ptr<const Known>;
 
     struct Entry {
-        std::shared_ptr<SharedLookup<KnownPtr>> lookup;
+        std::shared_ptr<runtime::SharedLookup<KnownPtr>> lookup;
         base::SteadyTime lastUse;
     };
     struct Use {
@@ -74,7 +74,7 @@ class Account {
     const std::unique_ptr<ScmClient> client_;
     const base::Clock& clock_;
 
-    base::Guarded<std::map<std::string, std::shared_ptr<SharedLookup<ListingPtr>>>> listings_;
+    base::Guarded<std::map<std::string, std::shared_ptr<runtime::SharedLookup<ListingPtr>>>> listings_;
     base::Guarded<Entries> entries_;
 };
 

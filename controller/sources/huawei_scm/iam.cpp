@@ -121,6 +121,8 @@ Expected<TokenSource::Shared> TokenSource::fetch(const CallContext& context) {
             continue;
         }
         base::Error error = loginError(answer, {login_.password.reveal()});
+        base::logInfo("a login at IAM was refused",
+                      {{"code", error.code()}, {"requestID", base::printable(answer.requestID, 64)}});
         if (const auto wait = http::retryAfter(*response, clock_.wallNow())) {
             error = std::move(error).after(*wait);
         }
@@ -129,7 +131,7 @@ Expected<TokenSource::Shared> TokenSource::fetch(const CallContext& context) {
 }
 
 Expected<TokenSource::Shared> TokenSource::token(const CallContext& context) {
-    const auto load = [this](const std::optional<Shared>&, const CallContext& c) { return fetch(c); };
+    const auto load = [this](const CallContext& c) { return fetch(c); };
     auto known = lookup_.get(SteadyTime::min(), load, context);
     const SteadyTime now = clock_.steadyNow();
     if (!known || now < (*known)->renewAt) {

@@ -9,9 +9,9 @@
 #include "base/guarded.h"
 #include "base/random.h"
 #include "http/transport.h"
+#include "runtime/shared_lookup.h"
 #include "sources/huawei_scm/credentials.h"
 #include "sources/huawei_scm/settings.h"
-#include "sources/huawei_scm/shared_lookup.h"
 
 namespace certbinder::sources::scm {
 
@@ -58,7 +58,7 @@ class TokenSource {
     const base::Clock& clock_;
     base::Random& random_;
 
-    SharedLookup<Shared> lookup_;                     // synchronises itself
+    runtime::SharedLookup<Shared> lookup_;            // synchronises itself
     base::Guarded<base::SteadyTime> renewNotBefore_;  // after a renewal that failed
 };
 

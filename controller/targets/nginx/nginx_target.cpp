@@ -167,9 +167,11 @@ Outcome NginxTarget::act(const TargetRequest& request, const Endpoint& endpoint,
         outcome.error = noSuchHost(endpoint);
         return outcome;
     }
-    const auto hold = locks_.acquire(endpoint.name, context);
+    const auto hold = hosts_.acquire(endpoint.name, context);
     if (!hold) {
-        outcome.error = Error(hold.error()).in(placeOf(endpoint));
+        outcome.error =
+            Error(Reason::kUnreachable, "the time ran out while another deployment to the same host was going on")
+                .in(placeOf(endpoint));
         return outcome;
     }
     const TransactionInput input{endpoint.name,

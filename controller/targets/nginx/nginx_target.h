@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "probe/prober.h"
+#include "runtime/keyed_mutex.h"
 #include "ssh/remote_host.h"
 #include "targets/certificate_target.h"
-#include "targets/nginx/host_locks.h"
 
 namespace certbinder::targets::nginx {
 
@@ -17,7 +17,7 @@ namespace certbinder::targets::nginx {
 class NginxTarget final : public CertificateTarget {
   public:
     NginxTarget(ssh::Connector& connector, probe::Prober& prober, const base::Clock& clock = base::systemClock())
-        : connector_(connector), prober_(prober), clock_(clock) {}
+        : connector_(connector), prober_(prober), clock_(clock), hosts_(clock) {}
 
     std::vector<Endpoint> endpoints(const api::CertificateBinding& binding) const override;
     std::optional<base::Error> check(const api::CertificateBinding& binding) const override;
@@ -37,7 +37,9 @@ class NginxTarget final : public CertificateTarget {
     ssh::Connector& connector_;
     probe::Prober& prober_;
     const base::Clock& clock_;
-    HostLocks locks_;
+    /// One transaction at a time on each host: the test of a configuration looks at all pairs of a host, so a pair that
+    /// another transaction has just switched would fail this one's test.
+    runtime::KeyedMutex hosts_;
 };
 
 }  // namespace certbinder::targets::nginx

@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "runtime/keyed_mutex.h"
+#include "runtime/shared_lookup.h"
 #include "targets/slb_listener/client.h"
-#include "targets/slb_listener/flight.h"
 
 namespace certbinder::targets::slb {
 
@@ -43,13 +44,13 @@ class Account {
     void noteCertificate(const ServerCertificate& certificate);
 
     /// One upload of a certificate at a time, by its fingerprint.
-    KeyedMutex& uploads() { return uploads_; }
+    runtime::KeyedMutex& uploads() { return uploads_; }
 
   private:
     using ListenerKey = std::pair<std::string, std::uint16_t>;
     using Listeners = std::map<ListenerKey, ListenerEntry>;
     using LoadBalancers = std::map<std::string, LoadBalancer>;
-    using Extensions = SharedLookup<std::vector<DomainExtension>>;
+    using Extensions = runtime::SharedLookup<std::vector<DomainExtension>>;
 
     base::Expected<Listeners> loadListeners(const base::CallContext& context);
     base::Expected<LoadBalancers> loadLoadBalancers(const base::CallContext& context);
@@ -59,10 +60,10 @@ class Account {
     const base::Clock& clock_;
 
     // These synchronise themselves.
-    SharedLookup<Listeners> listeners_;
-    SharedLookup<LoadBalancers> loadBalancers_;
-    SharedLookup<std::vector<ServerCertificate>> certificates_;
-    KeyedMutex uploads_;
+    runtime::SharedLookup<Listeners> listeners_;
+    runtime::SharedLookup<LoadBalancers> loadBalancers_;
+    runtime::SharedLookup<std::vector<ServerCertificate>> certificates_;
+    runtime::KeyedMutex uploads_;
     base::Guarded<std::map<ListenerKey, std::shared_ptr<Extensions>>> extensions_;
 };
 

@@ -110,7 +110,8 @@ Expected<std::string> Deployment::upload() {
     // Whoever comes second finds what the first has uploaded.
     auto hold = s.account.uploads().acquire(s.wanted.fingerprintSHA256, s.context);
     if (!hold) {
-        return base::unexpected(std::move(hold.error()).in("uploading the certificate"));
+        return base::unexpected(Reason::kThrottled,
+                                "the time ran out while another upload of the same certificate was going on");
     }
     for (const base::SteadyTime oldest : {s.request.notOlderThan, s.clock.steadyNow()}) {
         // The second look: an upload cannot be undone by repeating, so the last word is asked for right before it.

@@ -146,7 +146,9 @@ Outcome SlbListenerTarget::act(const TargetRequest& request, const Endpoint&, Ac
     }
     auto hold = balancers_.acquire(session.target.region + "/" + session.target.loadBalancerID, context);
     if (!hold) {
-        failed.error = std::move(hold.error()).in(session.balancerText());
+        failed.error =
+            Error(Reason::kThrottled, "the time ran out while another change to the same load balancer was going on")
+                .in(session.balancerText());
         return failed;
     }
     slb::Deployment deployment(session);

@@ -11,9 +11,9 @@
 #include "base/random.h"
 #include "http/transport.h"
 #include "probe/prober.h"
+#include "runtime/keyed_mutex.h"
 #include "targets/certificate_target.h"
 #include "targets/slb_listener/account.h"
-#include "targets/slb_listener/flight.h"
 #include "targets/slb_listener/session.h"
 
 namespace certbinder::targets {
@@ -47,7 +47,7 @@ class SlbListenerTarget final : public CertificateTarget {
     const base::Clock& clock_;
     base::Random& random_;
 
-    slb::KeyedMutex balancers_;                             // synchronises itself
+    runtime::KeyedMutex balancers_;                         // synchronises itself
     base::Guarded<std::map<std::string, Known>> accounts_;  // by endpoint, region and credentials
 };
 

@@ -137,16 +137,3 @@ TEST_CASE("a certificate younger than the listing is looked for once more", "[sl
     CHECK(*young);
     CHECK(f.cloud.count("DescribeServerCertificates") == 2);
 }
-
-TEST_CASE("a keyed lock admits one at a time and gives up with the context", "[slb][flight]") {
-    test::FakeClock clock{test::FakeClock::Waiting::kAdvances};
-    KeyedMutex mutex(clock);
-    auto held = mutex.acquire("lb-1", {});
-    REQUIRE(held);
-    CHECK(mutex.acquire("lb-2", {}));
-    const auto late = mutex.acquire("lb-1", base::CallContext().within(0ms, clock));
-    REQUIRE_FALSE(late);
-    CHECK(late.error().reason() == base::Reason::kThrottled);
-    { const auto released = std::move(*held); }
-    CHECK(mutex.acquire("lb-1", {}));
-}
