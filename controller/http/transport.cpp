@@ -1,26 +1,40 @@
 #include "http/transport.h"
 
-#include <time.h>
-
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "base/text.h"
 
 namespace certbinder::http {
 namespace {
 
-/// Far above any wait that makes sense; keeps the arithmetic of the callers from overflowing.
-constexpr std::chrono::hours kLongestWait{24};
-
-/// An HTTP date in its preferred form, the only one a server may send (RFC 9110 5.6.7).
+/// An HTTP date in its preferred form, the only one a server may send (RFC 9110 5.6.7). Not by strptime, which goes
+/// with the locale and takes the 31st of February.
 std::optional<base::WallTime> parseHttpDate(std::string_view text) {
+    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const std::string copy(text);
-    tm parts{};
-    const char* end = ::strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    if (end == nullptr || *end != '\0') {
+    std::array<char, 4> month{};
+    unsigned int day = 0;
+    int year = 0;
+    int hour = 0;
+    int minute = 0;
+    int second = 0;
+    int end = 0;
+    const int read = std::sscanf(copy.c_str(), "%*3[A-Za-z], %2u %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, month.data(),
+                                 &year, &hour, &minute, &second, &end);
+    const std::size_t index = kMonths.find(month.data());
+    if (read != 6 || static_cast<std::size_t>(end) != copy.size() || index == std::string_view::npos ||
+        index % 3 != 0) {
         return std::nullopt;
     }
-    return base::WallTime(std::chrono::seconds(::timegm(&parts)));
+    const std::chrono::year_month_day date{
+        std::chrono::year(year), std::chrono::month(static_cast<unsigned int>(index / 3 + 1)), std::chrono::day(day)};
+    if (!date.ok()) {
+        return std::nullopt;
+    }
+    return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+           std::chrono::seconds(second);
 }
 
 }  // namespace
@@ -44,6 +58,10 @@ std::optional<std::chrono::milliseconds> retryAfter(const Response& response, ba
         return std::nullopt;
     }
     return std::clamp<std::chrono::seconds>(*wait, std::chrono::seconds(0), kLongestWait);  // before it is multiplied
+}
+
+std::optional<base::WallTime> dateOf(const Response& response) {
+    return parseHttpDate(base::trim(response.header("Date")));
 }
 
 std::string_view toString(Failure failure) {

@@ -57,8 +57,14 @@ class Transport {
                                         std::chrono::milliseconds silence, const base::CallContext& context) = 0;
 };
 
-/// `Retry-After` as seconds or HTTP date (RFC 9110 10.2.3), for the errors of the callers.
+/// Far above any wait that makes sense; keeps the arithmetic of the callers from overflowing.
+inline constexpr std::chrono::hours kLongestWait{24};
+
+/// `Retry-After` as seconds or HTTP date (RFC 9110 10.2.3), for the errors of the callers; at most kLongestWait.
 std::optional<std::chrono::milliseconds> retryAfter(const Response& response, base::WallTime now);
+
+/// The header `Date`, by which a clock that goes wrong is found; nothing where it is missing or no date.
+std::optional<base::WallTime> dateOf(const Response& response);
 
 std::string_view toString(Failure failure);
 

@@ -142,7 +142,7 @@ Expected<http::Request> ScmClient::prepare(const Call& call, std::shared_ptr<con
 }
 
 bool ScmClient::resyncClock(const http::Response& response) {
-    const auto theirs = dateOf(response);
+    const auto theirs = http::dateOf(response);
     if (!theirs) {
         return false;
     }
@@ -158,8 +158,11 @@ Error ScmClient::refusalOf(const Call& call, const ApiAnswer& answer, const http
     } else {
         hidden = {tokens_->login().password.reveal()};
     }
-    base::logDebug("a call was refused", {{"action", call.operation}, {"error", redacted(answer.message, hidden)}});
     Error error = toError(call.operation, answer, login(), hidden);
+    base::logInfo(
+        "a call was refused",
+        {{"action", call.operation}, {"code", error.code()}, {"requestID", redacted(answer.requestID, hidden)}});
+    base::logDebug("the refusal in full", {{"action", call.operation}, {"error", redacted(answer.message, hidden)}});
     if (const auto wait = http::retryAfter(response, clock_.wallNow())) {
         error = std::move(error).after(*wait);
     }

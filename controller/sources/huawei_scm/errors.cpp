@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "base/text.h"
 #include "document/json.h"
@@ -184,9 +183,6 @@ base::Error describe(std::string_view operation, const ApiAnswer& answer, Reason
     if (!advice.empty()) {
         text += "; " + std::string(advice);
     }
-    if (!answer.requestID.empty()) {
-        text += " (request " + redacted(answer.requestID, hidden) + ")";
-    }
     std::string code = answer.code.empty() ? status : redacted(answer.code, hidden);
     return base::Error(reason, std::move(text)).withCode(std::move(code));
 }
@@ -255,32 +251,6 @@ base::Error loginError(const ApiAnswer& answer, const std::vector<std::string_vi
                     "check userName, password and domainName (the account's name), that they are an IAM user's and not "
                     "a HUAWEI ID's, and that the project exists",
                     hidden);
-}
-
-std::optional<base::WallTime> dateOf(const http::Response& response) {
-    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    const std::string text(base::trim(response.header("Date")));
-    std::array<char, 4> month{};
-    unsigned int day = 0;
-    int year = 0;
-    int hour = 0;
-    int minute = 0;
-    int second = 0;
-    if (std::sscanf(text.c_str(), "%*3[A-Za-z], %2u %3[A-Za-z] %4d %2d:%2d:%2d GMT", &day, month.data(), &year, &hour,
-                    &minute, &second) != 6) {
-        return std::nullopt;
-    }
-    const std::size_t index = kMonths.find(month.data());
-    if (index == std::string_view::npos || index % 3 != 0) {
-        return std::nullopt;
-    }
-    const std::chrono::year_month_day date{
-        std::chrono::year(year), std::chrono::month(static_cast<unsigned int>(index / 3 + 1)), std::chrono::day(day)};
-    if (!date.ok()) {
-        return std::nullopt;
-    }
-    return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
-           std::chrono::seconds(second);
 }
 
 }  // namespace certbinder::sources::scm

@@ -39,9 +39,10 @@ ApiAnswer readAnswer(const http::Response& response);
 /// The class of an answer of the certificate service. `login` matters for a 401 that names no reason.
 Refusal classify(const ApiAnswer& answer, Login login);
 
-/// The answer as an error for people: operation, status, code, text, request id, and what would mend it. code() is the
-/// service's. Gateways quote the key's id and the request's headers; those, and whatever of `hidden` a text holds, are
-/// blotted out.
+/// The answer as an error for people: operation, status, code, text, and what would mend it. The request's id is for
+/// the log alone: a message that is another one at every try makes another status each time. code() is the service's.
+/// Gateways quote the key's id and the request's headers; those, and whatever of `hidden` a text holds, are blotted
+/// out.
 base::Error toError(std::string_view operation, const ApiAnswer& answer, Login login,
                     const std::vector<std::string_view>& hidden);
 
@@ -50,8 +51,5 @@ base::Error loginError(const ApiAnswer& answer, const std::vector<std::string_vi
 
 /// A text of the other side, fit to be shown.
 std::string redacted(std::string text, const std::vector<std::string_view>& hidden);
-
-/// The header Date, by which a clock that goes wrong is found.
-std::optional<base::WallTime> dateOf(const http::Response& response);
 
 }  // namespace certbinder::sources::scm

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/log.h"
+#include "base/text.h"
 #include "document/json.h"
 
 namespace certbinder::targets::slb {
@@ -80,7 +82,7 @@ Expected<http::Response> SlbClient::exchange(const Parameters& parameters, const
 }
 
 bool SlbClient::resyncClock(const http::Response& response) {
-    const auto theirs = dateOf(response);
+    const auto theirs = http::dateOf(response);
     if (theirs) {
         clockOffset_ = (*theirs - clock_.wallNow()).count();
     }
@@ -139,6 +141,9 @@ Expected<document::Value> SlbClient::call(const std::string& action, Kind kind, 
         const ApiAnswer answer = readAnswer(*response);
         if (!mayRepeat(kind, classify(action, answer), *response, patience, context)) {
             Error error = toError(action, answer);
+            base::logInfo(
+                "a call was refused",
+                {{"action", action}, {"code", error.code()}, {"requestID", base::printable(answer.requestID, 64)}});
             if (const auto wait = askedWait(*response, clock_.wallNow())) {
                 error = std::move(error).after(*wait);
             }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
+#include <chrono>
+#include <cstdint>
 
 #include "base/text.h"
 #include "document/json.h"
@@ -158,6 +159,8 @@ std::string advice(std::string_view action, const Verdict& verdict, const ApiAns
     switch (verdict.refusal) {
         case Refusal::kClock:
             return "the request's time is not accepted; set this machine's clock right";
+        case Refusal::kCredentials:
+            return "check accessKeyID, accessKeySecret and securityToken, and that the access key is enabled";
         case Refusal::kTransient:
             return answer.message.empty() ? "the service failed" : "";
         default:
@@ -200,9 +203,6 @@ base::Error toError(std::string_view action, const ApiAnswer& answer) {
     if (!hint.empty()) {
         text += "; " + hint;
     }
-    if (!answer.requestID.empty()) {
-        text += " (request " + base::printable(answer.requestID, 64) + ")";
-    }
     std::string code = answer.code.empty() ? std::to_string(answer.status) : base::printable(answer.code, 100);
     if (verdict.refusal == Refusal::kGone && answer.code == "InvalidParameter") {
         code = "ListenerNotFound";  // the text told it apart from the other cases of this code
@@ -231,35 +231,10 @@ bool isLoadBalancerMissing(const base::Error& error) {
 std::optional<std::chrono::milliseconds> askedWait(const http::Response& response, base::WallTime now) {
     const auto milliseconds = base::parseInteger(base::trim(response.header("x-acs-retry-after")));
     if (milliseconds && *milliseconds > 0) {
-        return std::chrono::milliseconds(*milliseconds);
+        constexpr std::int64_t kMost = std::chrono::milliseconds(http::kLongestWait).count();
+        return std::chrono::milliseconds(std::min(*milliseconds, kMost));
     }
     return http::retryAfter(response, now);
-}
-
-std::optional<base::WallTime> dateOf(const http::Response& response) {
-    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    const std::string text(base::trim(response.header("Date")));
-    std::array<char, 4> month{};
-    unsigned int day = 0;
-    int year = 0;
-    int hour = 0;
-    int minute = 0;
-    int second = 0;
-    if (std::sscanf(text.c_str(), "%*3[A-Za-z], %2u %3[A-Za-z] %4d %2d:%2d:%2d GMT", &day, month.data(), &year, &hour,
-                    &minute, &second) != 6) {
-        return std::nullopt;
-    }
-    const std::size_t index = kMonths.find(month.data());
-    if (index == std::string_view::npos || index % 3 != 0) {
-        return std::nullopt;
-    }
-    const std::chrono::year_month_day date{
-        std::chrono::year(year), std::chrono::month(static_cast<unsigned int>(index / 3 + 1)), std::chrono::day(day)};
-    if (!date.ok()) {
-        return std::nullopt;
-    }
-    return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
-           std::chrono::seconds(second);
 }
 
 }  // namespace certbinder::targets::slb

@@ -36,8 +36,9 @@ ApiAnswer readAnswer(const http::Response& response);
 /// Operation.Deny is a busy listener only for StartLoadBalancerListener.
 Refusal classify(std::string_view action, const ApiAnswer& answer);
 
-/// The answer as an error for people: action, status, code, text, request id. Its code() is the service's. A text that
-/// may quote the request (a failed signature does) is not repeated, since the request may hold a private key.
+/// The answer as an error for people: action, status, code, text. Its code() is the service's. A text that may quote
+/// the request (a failed signature does) is not repeated, since the request may hold a private key. The request's id is
+/// for the log alone: a message that is another one at every try makes another status each time.
 base::Error toError(std::string_view action, const ApiAnswer& answer);
 
 /// The code of an error that came before anything was sent.
@@ -50,10 +51,7 @@ bool outcomeUnknown(const base::Error& error);
 bool isListenerMissing(const base::Error& error);
 bool isLoadBalancerMissing(const base::Error& error);
 
-/// The header `x-acs-retry-after` (milliseconds), else `Retry-After`.
+/// The header `x-acs-retry-after` (milliseconds), else `Retry-After`; at most http::kLongestWait.
 std::optional<std::chrono::milliseconds> askedWait(const http::Response& response, base::WallTime now);
-
-/// The header `Date` (RFC 9110 5.6.7, the fixed form).
-std::optional<base::WallTime> dateOf(const http::Response& response);
 
 }  // namespace certbinder::targets::slb

@@ -40,6 +40,18 @@ TEST_CASE("a Retry-After that makes no sense does no harm", "[http]") {
     CHECK(retryAfter(test::answer(429), {}) == std::nullopt);
 }
 
+TEST_CASE("the other side's time is read from its Date header", "[http]") {
+    const auto date = dateOf(test::answer(401, "", {{"date", " Sun, 22 Nov 2026 11:35:29 GMT"}}));
+    CHECK(date == std::optional(base::WallTime(1795347329s)));
+    CHECK_FALSE(dateOf(test::answer(401)));
+    for (const char* wrong :
+         {"", "yesterday", "22 Nov 2026", "Sun, 31 Feb 2026 11:35:29 GMT", "Sun, 22 Foo 2026 11:35:29 GMT",
+          "Sun, 22 anF 2026 11:35:29 GMT", "Sun, 22 Nov 2026 11:35:29", "Sun, 22 Nov 2026 11:35:29 GMT+1"}) {
+        CAPTURE(wrong);
+        CHECK_FALSE(dateOf(test::answer(401, "", {{"Date", wrong}})));
+    }
+}
+
 TEST_CASE("every failure has a word of its own", "[http]") {
     std::set<std::string_view> words;
     for (int i = 0; i <= static_cast<int>(Failure::kTooLarge); ++i) {

@@ -173,8 +173,7 @@ TEST_CASE("failures that do not pass end the call after a few tries", "[sources]
     REQUIRE_FALSE(listing);
     CHECK(listing.error().reason() == Reason::kUnreachable);
     CHECK(f.transport.requestCount() == 4);
-    CHECK_THAT(listing.error().message(),
-               CERTBINDER_CONTAINS("ListCertificates was answered 500 SCM.4001: oops (request request-1)"));
+    CHECK_THAT(listing.error().message(), CERTBINDER_CONTAINS("ListCertificates was answered 500 SCM.4001: oops"));
 }
 
 TEST_CASE("no try begins after the deadline", "[sources][scm][client]") {
@@ -184,7 +183,8 @@ TEST_CASE("no try begins after the deadline", "[sources][scm][client]") {
     CHECK(f.transport.requestCount() == 2);
 }
 
-TEST_CASE("throttling slows all calls of the account down, by a minute at least", "[sources][scm][client]") {
+TEST_CASE("throttling slows all calls of the account down, by a minute where the service names no time",
+          "[sources][scm][client]") {
     Fixture f;
     f.transport.push(test::scmError(429, "APIGW.0308"));
     REQUIRE(f.client->list("", {}));

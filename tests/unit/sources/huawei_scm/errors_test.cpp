@@ -74,7 +74,7 @@ TEST_CASE("each documented code leads to what helps", "[sources][scm][errors]") 
         CHECK(error.reason() == c.reason);
         CHECK(error.code() == (c.code.empty() ? std::to_string(c.status) : c.code));
         CHECK_THAT(error.message(), CERTBINDER_CONTAINS("ListCertificates was answered " + std::to_string(c.status)));
-        CHECK_THAT(error.message(), CERTBINDER_CONTAINS("(request id-1)"));
+        CHECK(error.message().find("id-1") == std::string::npos);  // it would be another status at every try
     }
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("what gateways quote of a request is blotted out", "[sources][scm][err
 TEST_CASE("an error is a sentence", "[sources][scm][errors]") {
     CHECK(toError("ShowCertificate", {404, "SCM.0020", "It does not exist.", "r-1"}, Login::kToken, {}).message() ==
           "ShowCertificate was answered 404 SCM.0020: It does not exist; check the id, and that the credentials are "
-          "those of its account (request r-1)");
+          "those of its account");
     CHECK(toError("ListCertificates", {500, "", "", ""}, Login::kToken, {}).message() ==
           "ListCertificates was answered 500");
     CHECK(
@@ -130,15 +130,6 @@ TEST_CASE("a login that fails says whether it is the password, the permission or
     CHECK(loginError({503, "", "", ""}, {}).reason() == Reason::kUnreachable);
     CHECK(loginError({404, "APIGW.0101", "", ""}, {}).reason() == Reason::kInvalidSpec);
     CHECK_THAT(loginError({401, "401", "", ""}, {}).message(), CERTBINDER_CONTAINS("HUAWEI ID"));
-}
-
-TEST_CASE("the service's time is read from its Date header", "[sources][scm][errors]") {
-    const auto date = dateOf(test::answer(401, "", {{"date", "Thu, 01 Jan 2026 00:20:00 GMT"}}));
-    REQUIRE(date);
-    CHECK(date->time_since_epoch() == std::chrono::seconds(1767226800));
-    CHECK_FALSE(dateOf(test::answer(401)));
-    CHECK_FALSE(dateOf(test::answer(401, "", {{"Date", "Thu, 31 Feb 2026 00:20:00 GMT"}})));
-    CHECK_FALSE(dateOf(test::answer(401, "", {{"Date", "yesterday"}})));
 }
 
 }  // namespace
