@@ -108,6 +108,10 @@ class Audience:
         with self._lock:
             return sum(record.handshakes for record in self._records.values())
 
+    def handshakes_at(self, place: Place) -> int:
+        with self._lock:
+            return self._records[place].handshakes
+
     @property
     def failures(self) -> list[str]:
         """What went wrong, a sentence for each handshake that did not come about."""
