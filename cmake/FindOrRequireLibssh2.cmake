@@ -1,13 +1,14 @@
-# Provides the target certbinder_libssh2: libssh2 of at least 1.11, with its headers and what it links to.
+# Provides the target certbinder_libssh2: libssh2 of at least 1.11.1, with its headers and what it links to.
 #
-# Older releases sign RSA keys with SHA-1 alone, which today's servers refuse, lack strict key exchange
-# (CVE-2023-48795) and have no posix-rename, on which the atomic switch of a certificate rests. So the
-# system's is taken where it is new enough, else the one that scripts/deps has built into CERTBINDER_DEPS
-# (cache variable, environment variable, or ~/.cache/certbinder/deps).
+# Releases before 1.11 sign RSA keys with SHA-1 alone, which today's servers refuse. Those before 1.11.1 lack
+# strict key exchange (CVE-2023-48795), and have no posix-rename, on which the atomic switch of a certificate
+# rests; the distributions that package them have mended the former alone. So the system's is taken where it
+# is new enough, else the one that scripts/deps has built into CERTBINDER_DEPS (cache variable, environment
+# variable, or ~/.cache/certbinder/deps).
 
 include_guard(GLOBAL)
 
-set(_libssh2_minimum 1.11)
+set(_libssh2_minimum 1.11.1)
 
 if(NOT DEFINED CERTBINDER_DEPS)
   if(DEFINED ENV{CERTBINDER_DEPS})
