@@ -30,8 +30,9 @@ from .declarations import (
 )
 from .places import NAME, new_host
 
-PASSPHRASE = "A-Passphrase-Nobody-Guesses-7"
-PASSWORD = "A-Password-Nobody-Guesses-8"
+# Not those of another process that runs this suite now.
+PASSPHRASE = f"A-Passphrase-{os.urandom(8).hex()}"
+PASSWORD = f"A-Password-{os.urandom(8).hex()}"
 
 
 def files_with(root: Path, text: str) -> list[str]:
@@ -55,10 +56,11 @@ def declare_everything(bench: Bench, huawei, aliyun, host: Host, pair, balancer,
 
 def test_secrets_stay_where_they_belong(bench, huawei, aliyun, host, authority) -> None:
     pair = authority.issue([NAME], kind="rsa")
-    made = huawei.add(NAME, kind="rsa")
+    made = huawei.add(NAME, kind="rsa-pkcs8")  # the form that is written to hosts
     old = aliyun.certificate(NAME)
     balancer = aliyun.balancer({"port": 443, "certificateId": old["id"]})
     bench.secrets |= secret_texts(made["certificate"]["privateKey"])
+    host.ssh_secret("rsa", passphrase=PASSPHRASE)  # ssh-keygen takes it as an argument, once
     with watched_command_lines() as seen:
         for credentials in (HUAWEI_KEYS, HUAWEI_USER):
             declare_everything(bench, huawei, aliyun, host, pair, balancer, credentials)
@@ -120,7 +122,7 @@ def test_failures_tell_no_secret_either(bench, huawei, aliyun, tmp_path, authori
             assert text not in huawei.urls() + aliyun.urls()
             assert text not in "\n".join(host.exec_journal() + host.sftp_journal())
         # The key that was refused did not stay on the disk; nobody asked for it to be kept.
-        assert files_with(host.prefix, weak.key_pem.splitlines()[2]) == []
+        assert not any(files_with(host.prefix, text) for text in secret_texts(weak.key_pem))
 
 
 def test_a_broken_declaration_shows_no_value_of_a_secret(bench) -> None:
