@@ -9,6 +9,9 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
+/// A server that says "at once" does not mean it.
+constexpr std::chrono::milliseconds kLeastPause{1000};
+
 /// Rounded up, so that a caller that waits it out is not early by a fraction.
 std::chrono::milliseconds roundedUp(base::SteadyTime::duration span) {
     return std::chrono::ceil<std::chrono::milliseconds>(std::max(span, base::SteadyTime::duration::zero()));
@@ -89,9 +92,10 @@ void RateLimiter::throttled(std::optional<std::chrono::milliseconds> retryAfter)
         state->bucket.pauseUntil(now + retryAfter.value_or(std::chrono::milliseconds(0)));
         return;
     }
+    // Who names a time knows it better than a back-off does, which may be much longer.
     const std::chrono::milliseconds grown = state->backoff.next(random_);
     const std::chrono::milliseconds wait =
-        retryAfter ? std::max(base::jittered(*retryAfter, state->jitter, random_), grown) : grown;
+        retryAfter ? base::jittered(std::max(*retryAfter, kLeastPause), state->jitter, random_) : grown;
     state->bucket.pauseUntil(now + wait);
 }
 

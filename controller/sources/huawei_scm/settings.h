@@ -16,7 +16,7 @@ struct Settings {
     std::chrono::milliseconds callTimeout{30'000};  ///< of one HTTP exchange
 
     /// The pace of an account. The service publishes no limit, others of the same cloud allow 20 calls a minute; the
-    /// pause after a refusal is a minute at least because those limits count by the minute.
+    /// pause after a refusal that names no time is a minute at least because those limits count by the minute.
     http::RateLimit rate{2, 5, {std::chrono::seconds(60), std::chrono::minutes(16), 2.0, 0.2}};
     int mostThrottledTries = 3;  ///< of one call, each after the pause of the whole account
     int mostTransientTries = 4;  ///< of one call that gets no answer or a 5xx

@@ -95,6 +95,20 @@ TEST_CASE("what the server asked for is a floor, with jitter above", "[http][rat
     CHECK(clock.passed() == 22s);
 }
 
+TEST_CASE("a time that the server names is believed, also where a back-off would be longer", "[http][rate]") {
+    const FakeClock clock(FakeClock::Waiting::kAdvances);
+    FakeRandom random(0.0);
+    RateLimiter limiter({10, 10, {60s, 600s, 2.0, 0.0}}, clock, random);
+    const std::vector<std::pair<std::chrono::milliseconds, std::chrono::milliseconds>> times{
+        {3s, 3s}, {5s, 5s}, {0s, 1s}};
+    for (const auto& [asked, pause] : times) {
+        const auto before = clock.passed();
+        limiter.throttled(asked);
+        REQUIRE(limiter.acquire({}));
+        CHECK(clock.passed() - before == pause);
+    }
+}
+
 TEST_CASE("the pause grows while throttling goes on and starts again after a success", "[http][rate]") {
     const FakeClock clock(FakeClock::Waiting::kAdvances);
     FakeRandom random(0.0);
