@@ -7,7 +7,7 @@
 namespace certbinder::base {
 
 struct BackoffSettings {
-    std::chrono::milliseconds first{1000};         ///< wait after the first failure
+    std::chrono::milliseconds first{1000};          ///< wait after the first failure
     std::chrono::milliseconds most{5 * 60 * 1000};  ///< no wait is longer, jitter aside
     double factor = 2.0;                            ///< growth from one failure to the next
     double jitter = 0.2;                            ///< a wait is spread over [wait, wait * (1 + jitter)]

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
 
 #include "base/text.h"
 #include "base/time_text.h"
@@ -13,20 +12,21 @@
 namespace certbinder::base {
 namespace {
 
-std::atomic<LogFormat> format{LogFormat::kText};
-std::atomic<LogLevel> leastLevel{LogLevel::kInfo};
+// A process has one log, and whoever has something to say may write to it, without it being handed around.
+std::atomic<LogFormat> format{LogFormat::kText};    // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+std::atomic<LogLevel> leastLevel{LogLevel::kInfo};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error"};
 
 std::string timestamp() {
     const auto now = std::chrono::system_clock::now();
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
-    char fraction[8];
-    std::snprintf(fraction, sizeof fraction, ".%03dZ",
-                  static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(now - seconds).count()));
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now - seconds).count();
+    const std::string fraction = std::to_string(1000 + milliseconds).substr(1);  // with its leading zeros
     std::string text = formatTime(seconds);
     text.pop_back();
-    return text + fraction;
+    return text + "." + fraction + "Z";
 }
 
 std::string jsonLine(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
@@ -98,9 +98,9 @@ std::string quoteJson(std::string_view text) {
         } else if (c == '\r') {
             quoted += "\\r";
         } else if (byte < 0x20 || byte == 0x7F) {
-            char escape[8];
-            std::snprintf(escape, sizeof escape, "\\u%04x", byte);
-            quoted += escape;
+            quoted += "\\u00";
+            quoted += kHexDigits[byte >> 4];
+            quoted += kHexDigits[byte & 0xF];
         } else if (byte >= 0x80 && !sound) {
             quoted += "\\ufffd";
         } else {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace certbinder::base {
 
@@ -14,7 +15,7 @@ enum class LogFormat { kText, kJson };
 struct LogField {
     LogField(std::string_view fieldName, std::string_view fieldValue) : name(fieldName), value(fieldValue) {}
     LogField(std::string_view fieldName, const char* fieldValue) : name(fieldName), value(fieldValue) {}
-    LogField(std::string_view fieldName, const std::string& fieldValue) : name(fieldName), value(fieldValue) {}
+    LogField(std::string_view fieldName, std::string fieldValue) : name(fieldName), value(std::move(fieldValue)) {}
     LogField(std::string_view fieldName, std::int64_t number)
         : name(fieldName), value(std::to_string(number)), isNumber(true) {}
 

@@ -17,7 +17,9 @@ SecretBytes::~SecretBytes() {
 }
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
-    : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)), capacity_(std::exchange(other.capacity_, 0)) {}
+    : data_(std::move(other.data_)),
+      size_(std::exchange(other.size_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
     if (this != &other) {
@@ -91,7 +93,8 @@ void SecretBytes::wipe() noexcept {
 }
 
 void wipe(std::string& plain) noexcept {
-    // Only what the string owns may be written: up to its capacity, after growing its size to it, which cannot allocate.
+    // Only what the string owns may be written: up to its capacity, after growing its size to it, which cannot
+    // allocate.
     plain.resize(plain.capacity());
     OPENSSL_cleanse(plain.data(), plain.size());
     plain.clear();

@@ -8,7 +8,7 @@
 
 namespace certbinder::base {
 
-std::string toLower(std::string_view text);  ///< ASCII only
+std::string toLower(std::string_view text);    ///< ASCII only
 std::string_view trim(std::string_view text);  ///< without ASCII white space at both ends
 std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);

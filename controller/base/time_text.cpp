@@ -30,8 +30,7 @@ Fields fieldsOf(WallTime time) {
 
 std::string print(const char* pattern, const Fields& f) {
     char buffer[48];
-    const int size =
-        std::snprintf(buffer, sizeof buffer, pattern, f.year, f.month, f.day, f.hour, f.minute, f.second);
+    const int size = std::snprintf(buffer, sizeof buffer, pattern, f.year, f.month, f.day, f.hour, f.minute, f.second);
     return {buffer, static_cast<std::size_t>(size)};
 }
 
@@ -67,9 +66,8 @@ std::optional<WallTime> parseTime(std::string_view text) {
         }
     }
     const std::string_view fraction = text.substr(kForm.size(), text.size() - kForm.size() - 1);
-    if (!fraction.empty() &&
-        (fraction.size() < 2 || fraction[0] != '.' ||
-         fraction.substr(1).find_first_not_of("0123456789") != std::string_view::npos)) {
+    if (!fraction.empty() && (fraction.size() < 2 || fraction[0] != '.' ||
+                              fraction.substr(1).find_first_not_of("0123456789") != std::string_view::npos)) {
         return std::nullopt;
     }
     const auto year = digits(text, 0, 4);
@@ -99,6 +97,7 @@ std::string formatAge(std::chrono::seconds span) {
     const auto minutes = seconds / 60;
     const auto hours = seconds / 3600;
     const auto days = hours / 24;
+    constexpr std::int64_t kDaysPerYear = 365;
     const auto two = [](long long major, const char* majorUnit, long long minor, const char* minorUnit) {
         std::string text = std::to_string(major) + majorUnit;
         return minor == 0 ? text : text + std::to_string(minor) + minorUnit;
@@ -121,13 +120,13 @@ std::string formatAge(std::chrono::seconds span) {
     if (days < 8) {
         return two(days, "d", hours % 24, "h");
     }
-    if (days < 365 * 2) {
+    if (days < 2 * kDaysPerYear) {
         return std::to_string(days) + "d";
     }
-    if (days < 365 * 8) {
-        return two(days / 365, "y", days % 365, "d");
+    if (days < 8 * kDaysPerYear) {
+        return two(days / kDaysPerYear, "y", days % kDaysPerYear, "d");
     }
-    return std::to_string(days / 365) + "y";
+    return std::to_string(days / kDaysPerYear) + "y";
 }
 
 std::string formatDuration(std::chrono::milliseconds span) {

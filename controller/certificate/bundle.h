@@ -21,8 +21,9 @@ struct Bundle {
     bool rsa = false;             ///< whether the key is RSA, the only kind that classic SLB takes
 };
 
-inline constexpr std::size_t kMostPemBytes = 512 * 1024;  ///< of a certificate file or a key; more is refused unread
-inline constexpr std::size_t kMostPemBlocks = 64;         ///< in it; likewise
+/// Of a certificate file or a key; more is refused unread.
+inline constexpr std::size_t kMostPemBytes = std::size_t{512} * 1024;
+inline constexpr std::size_t kMostPemBlocks = 64;  ///< in it; likewise
 
 /// Puts order into what people and clouds hand over, or says what is wrong with it. Takes PEM with a BOM, CRLF, blank
 /// or missing lines, text around and between blocks, blocks in any order, the key as PKCS#1, PKCS#8 or SEC1 (also

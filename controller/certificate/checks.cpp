@@ -16,7 +16,7 @@ using base::Error;
 using base::Reason;
 
 /// Public lists of authorities are longer than any chain: about 150 certificates, 250 kB.
-constexpr PemLimits kCaLimits{2 * 1024 * 1024, 1024};
+constexpr PemLimits kCaLimits{std::size_t{2} * 1024 * 1024, 1024};
 constexpr std::size_t kMostListedNames = 20;
 
 /// The bytes of an IP literal, or nothing.

@@ -11,7 +11,7 @@ namespace certbinder::certificate {
 
 /// What a PEM text may measure; checked before anything of it is decoded.
 struct PemLimits {
-    std::size_t bytes = 512 * 1024;
+    std::size_t bytes = std::size_t{512} * 1024;
     std::size_t blocks = 64;
 };
 

@@ -1,10 +1,9 @@
 #include "document/json.h"
 
-#include <string.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <unordered_set>
 #include <vector>
@@ -25,7 +24,7 @@ using base::unexpected;
 
 constexpr int kMostJsonLevels = 128;
 /// A parser keeps memory of about four times its largest text; a thread's own is not grown beyond this.
-constexpr std::size_t kMostKeptBytes = 1024 * 1024;
+constexpr std::size_t kMostKeptBytes = std::size_t{1024} * 1024;
 
 /// Finds the first mistake of a text that simdjson refused: simdjson tells what is wrong, but not where.
 class MistakeFinder {
@@ -331,7 +330,7 @@ void write(std::string& out, const Value& value, int indent, int level);
 void newLine(std::string& out, int indent, int level) {
     if (indent > 0) {
         out += '\n';
-        out.append(static_cast<std::size_t>(indent * level), ' ');
+        out.append(static_cast<std::size_t>(indent) * static_cast<std::size_t>(level), ' ');
     }
 }
 

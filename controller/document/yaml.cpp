@@ -400,7 +400,7 @@ class Builder final : public YAML::EventHandler {
 std::optional<Position> indentingTab(const Chunk& chunk, int lastLine) {
     std::size_t at = 0;
     for (int line = chunk.firstLine; line <= lastLine && at < chunk.text.size(); ++line) {
-        const std::size_t content = chunk.text.find_first_not_of(" ", at);
+        const std::size_t content = chunk.text.find_first_not_of(' ', at);
         if (content != std::string_view::npos && chunk.text[content] == '\t') {
             return Position{line, static_cast<int>(content - at) + 1};
         }

@@ -26,7 +26,7 @@ struct YamlDocuments {
 /// invalid UTF-8 are faults; so are a text over `kMostYamlBytes` and nesting over 100 levels. Never throws.
 YamlDocuments parseYaml(std::string_view text);
 
-inline constexpr std::size_t kMostYamlBytes = 3 * 1024 * 1024;
+inline constexpr std::size_t kMostYamlBytes = std::size_t{3} * 1024 * 1024;
 
 /// Writes block-style YAML that parseYaml and Kubernetes read back to the same value.
 std::string toYaml(const Value& value);

@@ -14,11 +14,11 @@ std::optional<KeyedMutex::Hold> KeyedMutex::acquire(const std::string& key, cons
     // The deadline may be that of another clock than the condition's, so it is looked at now and then.
     constexpr std::chrono::milliseconds kDeadlineCheck{20};
     std::unique_lock lock(mutex_);
-    while (held_.count(key) != 0) {
+    while (held_.contains(key)) {
         if (context.over(clock_)) {
             return std::nullopt;
         }
-        released_.wait_for(lock, kDeadlineCheck, [&] { return held_.count(key) == 0; });
+        released_.wait_for(lock, kDeadlineCheck, [&] { return !held_.contains(key); });
     }
     held_.insert(key);
     return Hold(this, key);

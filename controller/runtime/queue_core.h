@@ -12,8 +12,8 @@
 namespace certbinder::runtime {
 
 /// What a work queue does, without threads and without a clock of its own, after client-go's util/workqueue: a key is
-/// worked on by one worker at a time, a key added while it is worked on gets another turn, and a key waits once, for the
-/// earliest of the times it was asked for. Among keys that are due, urgent ones go first. Not thread-safe.
+/// worked on by one worker at a time, a key added while it is worked on gets another turn, and a key waits once, for
+/// the earliest of the times it was asked for. Among keys that are due, urgent ones go first. Not thread-safe.
 template <typename Key>
 class QueueCore {
   public:

@@ -19,7 +19,7 @@ sigset_t stopSignals() {
     return set;
 }
 
-void waitForSignals(const std::stop_token& ended, std::stop_source stop) {
+void waitForSignals(const std::stop_token& ended, const std::stop_source& stop) {
     const sigset_t set = stopSignals();
     while (!ended.stop_requested()) {
         // The destructor wakes this thread by a signal of its own (SIGTERM to the thread), so no polling is needed.
@@ -39,7 +39,7 @@ void waitForSignals(const std::stop_token& ended, std::stop_source stop) {
 }  // namespace
 
 SignalStop::SignalStop() {
-    std::signal(SIGPIPE, SIG_IGN);
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));  // fails for numbers alone that are no signal
     const sigset_t set = stopSignals();
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     waiter_ = std::jthread([stop = stop_](const std::stop_token& ended) { waitForSignals(ended, stop); });
@@ -47,7 +47,8 @@ SignalStop::SignalStop() {
 
 SignalStop::~SignalStop() {
     waiter_.request_stop();
-    pthread_kill(waiter_.native_handle(), SIGTERM);
+    // It ends the wait, not the thread: the signal is blocked.
+    pthread_kill(waiter_.native_handle(), SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread,cert-pos44-c)
 }
 
 }  // namespace certbinder::runtime

@@ -6,9 +6,9 @@
 
 namespace certbinder::runtime {
 
-/// Turns SIGTERM and SIGINT into a stop: the first asks for an orderly end, the second ends the process at once. SIGPIPE
-/// is ignored: a peer or reader that goes away is an error of a call. Must be made before any other thread, since
-/// threads inherit which signals they leave to it. One per process.
+/// Turns SIGTERM and SIGINT into a stop: the first asks for an orderly end, the second ends the process at once.
+/// SIGPIPE is ignored: a peer or reader that goes away is an error of a call. Must be made before any other thread,
+/// since threads inherit which signals they leave to it. One per process.
 class SignalStop {
   public:
     SignalStop();

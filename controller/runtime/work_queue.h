@@ -51,8 +51,7 @@ class WorkQueue {
             // condition_variable_any wakes on the stop as well, without the race of a callback that notifies between
             // the test and the wait. Who wakes early merely looks again.
             if (const auto due = core_.nextDue()) {
-                wake_.wait_until(lock, stop, *due,
-                                 [&] { return core_.ready() > 0 || core_.nextDue() != due; });
+                wake_.wait_until(lock, stop, *due, [&] { return core_.ready() > 0 || core_.nextDue() != due; });
             } else {
                 wake_.wait(lock, stop, [this] { return core_.ready() > 0 || core_.nextDue(); });
             }

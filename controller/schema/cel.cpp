@@ -106,7 +106,7 @@ bool areEqual(const Datum& one, const Datum& other) {
     if (const auto* integer = one.as<std::int64_t>()) {
         return *integer == *other.as<std::int64_t>();
     }
-    return !one.as<double>() || *one.as<double>() == *other.as<double>();
+    return one.as<double>() == nullptr || *one.as<double>() == *other.as<double>();
 }
 
 template <typename T>
@@ -312,7 +312,7 @@ class Evaluator {
     }
 
     Result select(const Expression& expression) {
-        const Result object = evaluate(expression.operands[0]);
+        Result object = evaluate(expression.operands[0]);
         if (!object) {
             return object;
         }
@@ -344,7 +344,7 @@ class Evaluator {
     }
 
     Result conditional(const Expression& expression) {
-        const Result condition = boolean(evaluate(expression.operands[0]));
+        Result condition = boolean(evaluate(expression.operands[0]));
         if (!condition) {
             return condition;
         }
@@ -352,7 +352,7 @@ class Evaluator {
     }
 
     Result macro(const Expression& expression) {
-        const Result range = evaluate(expression.operands[0]);
+        Result range = evaluate(expression.operands[0]);
         if (!range) {
             return range;
         }
@@ -398,7 +398,7 @@ class Evaluator {
     Result existsOne(const Expression& expression, const Data& items) {
         int found = 0;
         for (const Datum& item : items) {
-            const Result one = boolean(forItem(expression, 1, item));
+            Result one = boolean(forItem(expression, 1, item));
             if (!one) {
                 return one;
             }
@@ -413,7 +413,7 @@ class Evaluator {
         Data kept;
         for (const Datum& item : items) {
             if (filters) {
-                const Result condition = boolean(forItem(expression, 1, item));
+                Result condition = boolean(forItem(expression, 1, item));
                 if (!condition) {
                     return condition;
                 }

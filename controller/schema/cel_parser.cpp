@@ -14,7 +14,7 @@ using base::unexpected;
 
 /// Nesting of a rule, which is also the depth of recursion when it is parsed and evaluated.
 constexpr int kMostLevels = 64;
-constexpr std::size_t kMostRuleBytes = 16 * 1024;
+constexpr std::size_t kMostRuleBytes = std::size_t{16} * 1024;
 
 enum class TokenKind { kEnd, kIdentifier, kInteger, kDouble, kString, kSymbol };
 
@@ -169,11 +169,14 @@ class Parser {
     }
 
   private:
-    struct Level {
+    class Level {
+      public:
         explicit Level(int& levels) : levels_(levels) { ++levels_; }
         ~Level() { --levels_; }
         Level(const Level&) = delete;
         Level& operator=(const Level&) = delete;
+
+      private:
         int& levels_;
     };
 

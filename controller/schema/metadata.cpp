@@ -15,7 +15,7 @@ using document::Value;
 
 constexpr std::size_t kMostNameBytes = 253;
 constexpr std::size_t kMostLabelBytes = 63;
-constexpr std::size_t kMostAnnotationBytes = 256 * 1024;  // of all annotations together
+constexpr std::size_t kMostAnnotationBytes = std::size_t{256} * 1024;  // of all annotations together
 
 bool isLowerOrDigit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');

@@ -31,6 +31,8 @@ class Schema {
     std::vector<document::Fault> defaultAndValidate(document::Value& object) const;
 
     ~Schema();
+    Schema(const Schema&) = delete;
+    Schema& operator=(const Schema&) = delete;
 
   private:
     struct Parts;

@@ -77,10 +77,13 @@ TEST_CASE("secrets compare by content", "[base][secret]") {
 }
 
 TEST_CASE("an error tells its places from the outside in", "[base][error]") {
-    const Error error = Error(Reason::kUnreachable, "connection refused").in("host 10.0.0.4:22").in("binding default/a");
+    const Error error =
+        Error(Reason::kUnreachable, "connection refused").in("host 10.0.0.4:22").in("binding default/a");
     CHECK(error.message() == "binding default/a: host 10.0.0.4:22: connection refused");
     CHECK(error.remedy() == Remedy::kTime);
     CHECK(Error(Reason::kHostKeyMismatch, "x").remedy() == Remedy::kChange);
+    // A site is not switched to and fro by back-off.
+    CHECK(Error(Reason::kServedCertificateDiffers, "x").remedy() == Remedy::kChange);
 }
 
 TEST_CASE("a place that two layers in a row name is told once", "[base][error]") {
@@ -155,8 +158,8 @@ TEST_CASE("times are RFC 3339 in UTC", "[base][time]") {
     CHECK(formatTime(at("2026-02-28T23:59:59Z")) == "2026-02-28T23:59:59Z");
     CHECK(formatTime(at("2024-02-29T00:00:00.123456Z")) == "2024-02-29T00:00:00Z");
     CHECK(formatCompactTime(at("2023-11-21T08:00:00Z")) == "20231121T080000Z");
-    for (const char* bad : {"", "2026-02-29T00:00:00Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T24:00:00Z",
-                            "2026-01-01T00:00:00+08:00", "2026-01-01T00:00:00.Z"}) {
+    for (const char* bad : {"", "2026-02-29T00:00:00Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00",
+                            "2026-01-01T24:00:00Z", "2026-01-01T00:00:00+08:00", "2026-01-01T00:00:00.Z"}) {
         INFO(bad);
         CHECK_FALSE(parseTime(bad).has_value());
     }
