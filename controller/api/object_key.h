@@ -10,7 +10,8 @@ struct ObjectKey {
     std::string ns;
     std::string name;
 
-    auto operator<=>(const ObjectKey&) const = default;
+    // The check takes the comparison of its result with 0 for one of pointers.
+    auto operator<=>(const ObjectKey&) const = default;  // NOLINT(modernize-use-nullptr)
     std::string toString() const { return ns + "/" + name; }
 };
 

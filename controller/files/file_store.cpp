@@ -193,7 +193,7 @@ void FileStore::tellNews(const std::vector<FileFault>& faults) {
     std::set<std::string> current;
     for (const FileFault& fault : faults) {
         const std::string text = fault.toString();
-        if (told_.count(text) == 0 && current.count(text) == 0) {
+        if (!told_.contains(text) && !current.contains(text)) {
             base::logError("a file has a fault; the last good version of what it declares stays in force",
                            {{"error", text}});
         }

@@ -45,7 +45,7 @@ void Inotify::watch(const std::vector<WatchedDirectory>& directories) {
         }
     }
     for (const auto& [watch, interest] : interests_) {
-        if (interests.count(watch) == 0) {
+        if (!interests.contains(watch)) {
             inotify_rm_watch(events_.get(), watch);  // fails where the directory is gone, and the watch with it
         }
     }
@@ -62,7 +62,7 @@ bool Inotify::matters(int watch, unsigned mask, const char* name) const {
         return false;
     }
     return interest->second.all || (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0 ||
-           interest->second.names.count(name) != 0;
+           interest->second.names.contains(name);
 }
 
 bool Inotify::drain() {

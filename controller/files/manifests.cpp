@@ -54,7 +54,7 @@ class Walk {
 
     void through(const fs::path& directory) {
         std::error_code error;
-        if (!leftOut_.empty() && leftOut_.count(fs::canonical(directory, error).string()) != 0) {
+        if (!leftOut_.empty() && leftOut_.contains(fs::canonical(directory, error).string())) {
             return;
         }
         onDirectory(directory);
@@ -131,7 +131,7 @@ base::Expected<std::string> readText(std::istream& stream, const std::string& na
             base::wipe(text);
             return base::unexpected(base::Reason::kInvalidSpec,
                                     "the file is larger than " +
-                                        std::to_string(document::kMostYamlBytes / (1024 * 1024)) +
+                                        std::to_string(document::kMostYamlBytes / 1024 / 1024) +
                                         " MiB; no manifest is: name the right file, or split it");
         }
     }
@@ -316,12 +316,12 @@ class FileReader {
 
 /// Whether the file, or a directory above it, is one of these.
 bool isBelow(const std::set<std::string>& places, const std::string& file) {
-    if (places.count(file) != 0) {
+    if (places.contains(file)) {
         return true;
     }
     for (std::size_t slash = file.rfind('/'); slash != std::string::npos && slash > 0;
          slash = file.rfind('/', slash - 1)) {
-        if (places.count(file.substr(0, slash)) != 0 || places.count(file.substr(0, slash + 1)) != 0) {
+        if (places.contains(file.substr(0, slash)) || places.contains(file.substr(0, slash + 1))) {
             return true;
         }
     }
@@ -386,7 +386,7 @@ Manifests ManifestReader::read(const Manifests* lastGood) {
         }
     };
     const auto readOnce = [&](const std::string& path, const std::string& name, std::istream& stream) {
-        if (streams_.count(path) == 0) {
+        if (!streams_.contains(path)) {
             auto text = readText(stream, name);
             if (!text) {
                 return fault(name, text.error().message());
@@ -411,9 +411,9 @@ Manifests ManifestReader::read(const Manifests* lastGood) {
             readOnce(path, "<standard input>", std::cin);
         } else if (type == fs::file_type::directory) {
             walk.through(path);
-        } else if (type == fs::file_type::fifo || type == fs::file_type::character || streams_.count(path) != 0) {
+        } else if (type == fs::file_type::fifo || type == fs::file_type::character || streams_.contains(path)) {
             std::ifstream stream;
-            if (streams_.count(path) == 0) {
+            if (!streams_.contains(path)) {
                 stream.open(path, std::ios::binary);
             }
             readOnce(path, path, stream);
@@ -440,7 +440,7 @@ std::vector<WatchedDirectory> ManifestReader::watchedDirectories() const {
     };
     for (const std::string& path : paths_) {
         std::error_code error;
-        if (path == kStandardInput || streams_.count(path) != 0) {
+        if (path == kStandardInput || streams_.contains(path)) {
             continue;
         }
         addTrail(path, entries);
@@ -449,6 +449,7 @@ std::vector<WatchedDirectory> ManifestReader::watchedDirectories() const {
         }
     }
     std::vector<WatchedDirectory> directories;
+    directories.reserve(entries.size() + whole.size());
     for (auto& [path, names] : entries) {
         directories.push_back({path, std::move(names)});
     }

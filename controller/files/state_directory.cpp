@@ -22,10 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using base::Reason;
 
-std::string words(int error) {
-    return std::error_code(error, std::generic_category()).message();
-}
-
 base::Error failure(const std::string& what, const std::string& path, const std::string& why) {
     return {Reason::kInvalidSpec,
             what + " " + path + ": " + why + "; name a directory that can be written by --state-dir"};
@@ -74,7 +70,7 @@ base::Expected<StateDirectory> StateDirectory::open(const std::string& path, Acc
     const std::string lockPath = path + "/lock";
     base::UniqueFd lock(::open(lockPath.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!lock) {
-        return base::unexpected(failure("cannot open", lockPath, words(errno)));
+        return base::unexpected(failure("cannot open", lockPath, std::generic_category().message(errno)));
     }
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
         return base::unexpected(Reason::kInvalidSpec,
@@ -123,11 +119,11 @@ base::Expected<void> StateDirectory::save(const api::ObjectKey& key, const Store
     fs::create_directories(fs::path(file).parent_path(), error);
     const base::UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (!fd) {
-        return base::unexpected(failure("cannot write", fresh, words(errno)));
+        return base::unexpected(failure("cannot write", fresh, std::generic_category().message(errno)));
     }
     if (!writeAll(fd.get(), document::toJson(encode(key, stored), 2) + "\n") || ::fsync(fd.get()) != 0 ||
         ::rename(fresh.c_str(), file.c_str()) != 0) {
-        return base::unexpected(failure("cannot write", file, words(errno)));
+        return base::unexpected(failure("cannot write", file, std::generic_category().message(errno)));
     }
     return {};
 }

@@ -17,7 +17,7 @@ enum class Kind { kBinding, kSecret, kConfigMap };
 
 /// Something was added, changed or removed.
 struct Change {
-    Kind kind;
+    Kind kind = Kind::kBinding;
     api::ObjectKey key;
 };
 
@@ -49,8 +49,8 @@ class ObjectStore {
     /// Makes `status` the binding's status. Writes nothing where it is that already, or the binding is gone.
     virtual base::Expected<void> writeStatus(const api::ObjectKey& key, const api::Status& status) = 0;
 
-    /// Reports changes until a stop is asked for; blocks. Changes of a moment come in one call. What was there before is
-    /// not reported.
+    /// Reports changes until a stop is asked for; blocks. Changes of a moment come in one call. What was there before
+    /// is not reported.
     virtual void watch(const std::function<void(const std::vector<Change>&)>& onChanges, std::stop_token stop) = 0;
 
     /// Tells the world; never blocks, never fails the caller.

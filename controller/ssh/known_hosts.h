@@ -64,7 +64,7 @@ class KnownHosts {
         bool byBareName = false;
     };
 
-    void parseLine(std::string_view line, std::size_t number);
+    void parseLine(std::string_view rest, std::size_t number);
     void complain(std::size_t number, const std::string& what);
     Found find(std::string_view host, std::uint16_t port) const;
     std::string unknownMessage(const std::string& place, const std::string& presented, const Found& found) const;

@@ -169,7 +169,7 @@ class Authentication {
         if (!prepared_.password || !isOffered("password")) {
             return false;
         }
-        tried_.push_back("the password");
+        tried_.emplace_back("the password");
         const SecretBytes& password = *prepared_.password;
         const auto result = session_.drive([&] {
             return libssh2_userauth_password_ex(session_.raw(), user_.c_str(), userLength(), password.reveal().data(),
@@ -189,7 +189,7 @@ class Authentication {
         if (!prepared_.password || !isOffered("keyboard-interactive")) {
             return false;
         }
-        tried_.push_back("the password as the answer to the server's question");
+        tried_.emplace_back("the password as the answer to the server's question");
         session_.setPassword(&*prepared_.password);
         const auto result = session_.drive([&] {
             return libssh2_userauth_keyboard_interactive_ex(session_.raw(), user_.c_str(), userLength(),

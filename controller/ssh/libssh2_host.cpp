@@ -18,7 +18,7 @@ using base::unexpected;
 
 namespace {
 
-constexpr std::size_t kMostOutput = 16 * 1024;
+constexpr std::size_t kMostOutput = std::size_t{16} * 1024;
 constexpr std::size_t kLongestPath = 4096;
 constexpr std::uint32_t kModeBits = 07777;
 
@@ -262,7 +262,7 @@ Expected<SecretBytes> Libssh2Host::readFile(const std::string& path, std::size_t
     }
     Handle file(*session_, *opened);
     SecretBytes bytes;
-    SecretBytes piece = SecretBytes::ofSize(16 * 1024);
+    SecretBytes piece = SecretBytes::ofSize(std::size_t{16} * 1024);
     while (true) {
         const auto count =
             session_->drive([&] { return libssh2_sftp_read(file.raw(), piece.mutableData(), piece.size()); });

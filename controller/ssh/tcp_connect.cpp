@@ -8,9 +8,9 @@
 
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "base/text.h"
@@ -74,7 +74,7 @@ Expected<Addresses> resolveName(const std::string& address, const std::string& p
 }
 
 tl::unexpected<base::Error> failed(int error) {
-    return unexpected(Reason::kUnreachable, std::string("no connection: ") + std::strerror(error));
+    return unexpected(Reason::kUnreachable, "no connection: " + std::generic_category().message(error));
 }
 
 Expected<UniqueFd> connectTo(const addrinfo& to, Waiter& waiter) {

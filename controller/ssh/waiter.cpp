@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
+#include <system_error>
 
 namespace certbinder::ssh {
 
@@ -51,7 +51,7 @@ base::Expected<void> Waiter::wait(int fd, short events) {
             return {};
         }
         if (ready < 0 && errno != EINTR) {
-            return base::unexpected(Reason::kInternalError, std::string("poll: ") + std::strerror(errno));
+            return base::unexpected(Reason::kInternalError, "poll: " + std::generic_category().message(errno));
         }
     }
 }

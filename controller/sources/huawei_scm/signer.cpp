@@ -68,6 +68,7 @@ std::map<std::string, std::string_view> signedHeaders(const http::Headers& heade
 
 std::string nameList(const std::map<std::string, std::string_view>& headers) {
     std::vector<std::string> names;
+    names.reserve(headers.size());
     for (const auto& [name, value] : headers) {
         names.push_back(name);
     }

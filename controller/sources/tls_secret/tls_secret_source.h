@@ -19,6 +19,8 @@ class TlsSecretSource final : public CertificateSource {
   public:
     explicit TlsSecretSource(const base::Clock& clock);
     ~TlsSecretSource() override;
+    TlsSecretSource(const TlsSecretSource&) = delete;
+    TlsSecretSource& operator=(const TlsSecretSource&) = delete;
 
     /// Reasons besides makeBundle's: kSourceNotFound (no such Secret), kInvalidCertificate (an entry is missing).
     base::Expected<Sourced> load(const SourceRequest& request, const base::CallContext& context) override;

@@ -177,7 +177,7 @@ Error Deployment::describeUploadError(Error error) {
     }
     const base::WallTime now = s.clock.wallNow();
     const auto count = [&](auto that) { return std::to_string(std::count_if(store->begin(), store->end(), that)); };
-    const std::string own = count([](const ServerCertificate& c) { return c.tags.count(kManagedTag) != 0; });
+    const std::string own = count([](const ServerCertificate& c) { return c.tags.contains(kManagedTag); });
     const std::string expired = count([&](const ServerCertificate& c) { return c.notAfter && *c.notAfter < now; });
     return Error(Reason::kQuotaExceeded,
                  s.target.region + " takes no further certificate: it holds " + std::to_string(store->size()) + ", " +

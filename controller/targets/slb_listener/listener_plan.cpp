@@ -192,7 +192,7 @@ const ServerCertificate* findUpload(const std::vector<ServerCertificate>& store,
         if (!inUse.empty() && entry.id == inUse) {
             return 0;
         }
-        return entry.tags.count(kManagedTag) != 0 ? 1 : 2;
+        return entry.tags.contains(kManagedTag) ? 1 : 2;
     };
     const ServerCertificate* best = nullptr;
     for (const ServerCertificate& entry : store) {
@@ -217,7 +217,7 @@ Held heldOf(const ServerCertificate& entry, const CertificateInfo& wanted) {
     }
     held.notBefore = entry.created;
     held.notAfter = entry.notAfter;
-    if (entry.tags.count(kManagedTag) != 0) {
+    if (entry.tags.contains(kManagedTag)) {
         const auto fingerprint = entry.tags.find(kFingerprintTag);
         // Tags can be edited; one that contradicts the service's own fingerprint is not believed.
         if (held.fingerprintSHA256.empty() && fingerprint != entry.tags.end() &&
@@ -289,7 +289,7 @@ std::vector<std::string> differences(const ListenerAttributes& before, const Lis
         }
     }
     for (const auto& [name, value] : is) {
-        if (was.count(name) == 0) {
+        if (!was.contains(name)) {
             found.push_back(name + " was not set and is \"" + base::printable(value, 100) + "\"");
         }
     }

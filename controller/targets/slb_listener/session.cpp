@@ -146,7 +146,7 @@ Expected<Observation> Session::observe() {
     }
     const bool stopped = (*listener)->status == "stopped" || (*listener)->status == "stopping";
     if (stopped) {
-        observation.faults.push_back("the listener is stopped");
+        observation.faults.emplace_back("the listener is stopped");
     }
     auto where = place();
     if (!where) {

@@ -23,7 +23,7 @@ class Parameters {
     void remove(const std::string& name) { values_.erase(name); }
     /// "" where there is none.
     std::string_view get(const std::string& name) const;
-    bool has(const std::string& name) const { return values_.count(name) != 0; }
+    bool has(const std::string& name) const { return values_.contains(name); }
     const std::map<std::string, base::SecretBytes>& all() const { return values_; }
     Parameters clone() const;
 
