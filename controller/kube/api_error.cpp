@@ -161,7 +161,7 @@ ApiError errorOf(const document::Value& status) {
     }
     const std::int64_t seconds = details["retryAfterSeconds"].asInteger();
     if (seconds > 0) {
-        error.retryAfter = std::chrono::seconds(std::min<std::int64_t>(seconds, 24 * 3600));
+        error.retryAfter = std::chrono::seconds(std::min(seconds, std::int64_t{24} * 3600));
     }
     return error;
 }

@@ -78,6 +78,6 @@ ApiError errorOf(const http::Response& response, base::WallTime now);
 ApiError errorOf(const document::Value& status);
 
 /// Of a transport's error.
-ApiError errorOf(const base::Error& error);
+ApiError errorOf(const base::Error& failed);
 
 }  // namespace certbinder::kube

@@ -10,6 +10,7 @@
 #include "base/time_text.h"
 #include "document/json.h"
 #include "http/cpprest_transport.h"
+#include "kube/wipe_strings.h"
 
 namespace certbinder::kube {
 namespace {
@@ -36,17 +37,6 @@ std::optional<base::WallTime> parseExpiry(const std::string& text) {
     }
     const std::chrono::minutes offset(*hours * 60 + *minutes);
     return text[sign] == '+' ? *time - offset : *time + offset;
-}
-
-void wipeStrings(Value& value) {
-    if (value.isObject()) {
-        for (document::Member& member : value.object()) {
-            wipeStrings(member.value);
-        }
-    } else if (value.isString()) {
-        std::string text = value.takeString();
-        base::wipe(text);
-    }
 }
 
 struct Made {

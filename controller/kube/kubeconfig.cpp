@@ -14,6 +14,7 @@
 #include "kube/exec_credential.h"
 #include "kube/login.h"
 #include "kube/reread_file.h"
+#include "kube/wipe_strings.h"
 
 namespace certbinder::kube {
 namespace {
@@ -21,21 +22,6 @@ namespace {
 using base::Expected;
 using base::Reason;
 using document::Value;
-
-void wipeStrings(Value& value) {
-    if (value.isObject()) {
-        for (document::Member& member : value.object()) {
-            wipeStrings(member.value);
-        }
-    } else if (value.isList()) {
-        for (Value& item : value.list()) {
-            wipeStrings(item);
-        }
-    } else if (value.isString()) {
-        std::string text = value.takeString();
-        base::wipe(text);
-    }
-}
 
 /// One file as it was read. Wiped when it goes: it is full of credentials.
 struct File {

@@ -85,6 +85,7 @@ class SpawnSettings {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> result;
+    result.reserve(texts.size() + 1);
     for (std::string& text : texts) {
         result.push_back(text.data());
     }
@@ -123,7 +124,7 @@ class Child {
 
 /// Reads what is there; false at the end.
 bool readSome(int fd, const std::function<void(std::string_view)>& take) {
-    std::array<char, 8192> buffer;
+    std::array<char, 8192> buffer{};
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     if (got > 0) {
         take({buffer.data(), static_cast<std::size_t>(got)});
