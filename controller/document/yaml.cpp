@@ -416,7 +416,10 @@ void reportSyntax(Builder& builder, const Chunk& chunk, const YAML::Exception& e
         builder.faultOfSyntax(*tab, "a tab stands where YAML wants spaces for the indentation");
         return;
     }
-    builder.faultOfSyntax(position, "this is not YAML: " + base::printable(error.msg, 200));
+    // Behind a colon yaml-cpp quotes what it met: from 0.8 on the whole name of an unknown alias, which may well be a
+    // password that begins with `*`.
+    const std::string_view reason = std::string_view(error.msg).substr(0, error.msg.find(": "));
+    builder.faultOfSyntax(position, "this is not YAML: " + base::printable(reason, 200));
 }
 
 void parseChunk(const Chunk& chunk, YamlDocuments& result) {

@@ -170,6 +170,18 @@ TEST_CASE("what Kubernetes would not take, or read otherwise than a person, is a
     }
 }
 
+TEST_CASE("what is not YAML is told without quoting it, since it may be a secret", "[document][yaml]") {
+    for (const char* yaml : {"password: *Zq7-hidden\n", "password: {p: *Zq7-hidden}\n", "password: \"\\Zq7-hidden\"\n",
+                             "password: \"\\uD800Zq7-hidden\"\n", "password: [Zq7-hidden\n"}) {
+        INFO(yaml);
+        const std::string told = faultsOf(parseYaml(yaml));
+        CHECK_THAT(told, CERTBINDER_CONTAINS("this is not YAML"));
+        CHECK(told.find("Zq7") == std::string::npos);
+        CHECK(told.find(": Z") == std::string::npos);
+        CHECK(told.find("55296") == std::string::npos);
+    }
+}
+
 TEST_CASE("a NUL byte is a fault and not the end of the text", "[document][yaml]") {
     const std::string text("a: 1\n\0b: 2\n", 11);
     CHECK_THAT(faultsOf(parseYaml(text)), CERTBINDER_CONTAINS("2:1 : a control character (\\x00)"));
