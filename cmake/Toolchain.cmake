@@ -4,6 +4,7 @@ target_compile_options(certbinder_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual
   $<$<BOOL:${CERTBINDER_WERROR}>:-Werror>
   -fstack-protector-strong
+  -D_GLIBCXX_ASSERTIONS  # an index or an empty optional that should not be ends the process, not the host's files
   $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection -fcf-protection>)
 target_link_options(certbinder_flags INTERFACE $<$<CONFIG:Release>:-Wl,-z,relro,-z,now>)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)

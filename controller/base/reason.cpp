@@ -40,7 +40,9 @@ constexpr std::array kEntries{
     Entry{Reason::kPermissionDenied, "PermissionDenied", Remedy::kChange},
     Entry{Reason::kConfigTestFailed, "ConfigTestFailed", Remedy::kChange},
     Entry{Reason::kReloadFailed, "ReloadFailed", Remedy::kTime},
-    Entry{Reason::kServedCertificateDiffers, "ServedCertificateDiffers", Remedy::kTime},
+    // By the time this is said the patience for propagation is over and the certificate has been taken back. Trying
+    // again soon would switch a live site to and fro.
+    Entry{Reason::kServedCertificateDiffers, "ServedCertificateDiffers", Remedy::kChange},
     Entry{Reason::kRolloutHalted, "RolloutHalted", Remedy::kTime},
     Entry{Reason::kRolledBack, "RolledBack", Remedy::kTime},
     Entry{Reason::kInternalError, "InternalError", Remedy::kTime},

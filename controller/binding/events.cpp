@@ -35,8 +35,8 @@ void tellEndpoint(Story& story, const EndpointResult& result, const api::Endpoin
     const bool rolledBackBefore = before != nullptr && before->state == api::EndpointState::kRolledBack && !renewed;
     if (result.rolledBack && !rolledBackBefore) {
         story.add(EventType::kWarning, "RolledBack",
-                  result.endpoint.name + ": " +
-                      (result.error ? result.error->message() : "the certificate before is in place again"));
+                  at(result.endpoint.name,
+                     result.error ? result.error->message() : "the certificate before is in place again"));
     } else if (!result.error && !result.rolledBack && drifted) {
         story.add(EventType::kNormal, "DriftCorrected",
                   result.endpoint.name + " serves the certificate " + brief(wanted.fingerprintSHA256) + " again");

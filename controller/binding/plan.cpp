@@ -83,6 +83,10 @@ std::string_view toString(Action action) {
     return kWords[static_cast<std::size_t>(action)];
 }
 
+std::string at(const std::string& endpoint, const std::string& message) {
+    return message.find(endpoint + ":") != std::string::npos ? message : endpoint + ": " + message;
+}
+
 std::string brief(const std::string& fingerprint) {
     return fingerprint.substr(0, 16);
 }

@@ -51,6 +51,9 @@ bool isInSync(const certificate::CertificateInfo& wanted, const targets::Observa
 /// Whether clients were seen to get it.
 bool isServed(const certificate::CertificateInfo& wanted, const targets::Observation& seen);
 
+/// `message` with the endpoint's name before it, unless it tells that by itself ("host 10.0.0.4:22: …").
+std::string at(const std::string& endpoint, const std::string& message);
+
 /// The first 16 digits of a fingerprint, as messages show it.
 std::string brief(const std::string& fingerprint);
 

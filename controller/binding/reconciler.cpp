@@ -92,7 +92,7 @@ Reconciler::Reconciler(objects::ObjectStore& store, Providers providers, Binding
 std::set<api::ObjectKey> Reconciler::learn(const api::CertificateBinding& binding) {
     std::vector<std::string> claims;
     for (const targets::Endpoint& endpoint : providers_.of(binding.spec.target).endpoints(binding)) {
-        claims.push_back(endpoint.claim);
+        claims.insert(claims.end(), endpoint.claims.begin(), endpoint.claims.end());
     }
     return index_.put(binding, claims);
 }
@@ -142,11 +142,13 @@ void Reconciler::prepare(Pass& pass) {
     }
     targets::CertificateTarget& target = providers_.of(spec.target);
     for (targets::Endpoint& endpoint : target.endpoints(pass.binding)) {
-        const auto holder = index_.holder(endpoint.claim);
-        if (holder && *holder != pass.binding.metadata.key) {
-            pass.record.spec =
-                Error(Reason::kConflict, endpoint.name + " is claimed by the binding " + holder->toString() +
-                                             " already; change or delete one of the two");
+        for (const std::string& claim : endpoint.claims) {
+            const auto holder = index_.holder(claim);
+            if (holder && *holder != pass.binding.metadata.key) {
+                pass.record.spec =
+                    Error(Reason::kConflict, endpoint.name + " is claimed by the binding " + holder->toString() +
+                                                 " already (" + claim + "); change or delete one of the two");
+            }
         }
         EndpointResult result;
         result.endpoint = std::move(endpoint);
@@ -166,7 +168,7 @@ void Reconciler::prepare(Pass& pass) {
 std::optional<Error> Reconciler::gatherSecrets(Pass& pass, const std::vector<std::string>& names, Reason whenMissing) {
     const std::string& ns = pass.binding.metadata.key.ns;
     for (const std::string& name : names) {
-        if (name.empty() || pass.secrets.count(name) != 0) {
+        if (name.empty() || pass.secrets.contains(name)) {
             continue;
         }
         auto secret = store_.secret({ns, name});

@@ -146,7 +146,7 @@ Verdict deployedVerdict(const PassRecord& record, const certificate::Certificate
         // A certificate that is in place although clients get another is a matter of Served.
         if (result.error && !(held && result.error->reason() == Reason::kServedCertificateDiffers)) {
             reason = reason.value_or(result.error->reason());
-            failures.push_back(result.endpoint.name + ": " + result.error->message());
+            failures.push_back(at(result.endpoint.name, result.error->message()));
         } else if (held) {
             ++holding;
         } else {
@@ -184,8 +184,8 @@ Verdict servedVerdict(const PassRecord& record, const certificate::CertificateIn
         } else {
             reason =
                 reason.value_or(result.seen->probeError ? result.seen->probeError->reason() : Reason::kUnreachable);
-            failures.push_back(result.endpoint.name + ": " +
-                               (result.seen->probeError ? result.seen->probeError->message() : "no handshake"));
+            failures.push_back(at(result.endpoint.name,
+                                  result.seen->probeError ? result.seen->probeError->message() : "no handshake"));
         }
     }
     const std::string count = ofAll(served, record.endpoints.size());

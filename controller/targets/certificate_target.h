@@ -16,8 +16,8 @@ namespace certbinder::targets {
 
 /// One place where a binding's certificate must be served.
 struct Endpoint {
-    std::string name;   ///< as in `status.endpoints`: `10.0.0.4:22`, `lb-…:443`, `lb-…:443/shop.example.com`
-    std::string claim;  ///< what no other binding may claim too, unique over all targets
+    std::string name;  ///< as in `status.endpoints`: `10.0.0.4:22`, `lb-…:443`, `lb-…:443/shop.example.com`
+    std::vector<std::string> claims;  ///< what no other binding may claim too, unique over all targets
 };
 
 /// A certificate that is at a target, as far as the target tells: SLB's listing knows SHA-1 alone.

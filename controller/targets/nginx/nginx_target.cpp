@@ -64,7 +64,8 @@ std::vector<Endpoint> NginxTarget::endpoints(const api::CertificateBinding& bind
     std::vector<Endpoint> endpoints;
     for (const api::NginxHost& host : spec.hosts) {
         const std::string name = endpointName(host);
-        endpoints.push_back({name, "nginx/" + name + spec.certificatePath});
+        // The key's path as well: two bindings that shared it would overwrite each other's key at every pass.
+        endpoints.push_back({name, {"nginx/" + name + spec.certificatePath, "nginx/" + name + spec.privateKeyPath}});
     }
     return endpoints;
 }

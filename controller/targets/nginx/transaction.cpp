@@ -87,13 +87,13 @@ class Transaction {
     Outcome abandoned(Error cause);
     Outcome refused(Error cause);
     Outcome kept(Error cause, const std::string& tail);
-    Outcome takenBack(Error cause, bool reloadAgain);
+    Outcome takenBack(const Error& cause, bool reloadAgain);
     Outcome stuck(const Error& cause, const Error& why);
     Outcome failed(Error cause);
 
     std::string reloadOld();
     std::string confirmOld();
-    std::string testOld();
+    std::string testOld(const Error& cause);
     MaybeError conclude();
     Contents inPlace() const;
     Contents wantedContents() const;
@@ -139,8 +139,7 @@ Outcome Transaction::run() {
     changed_ = true;
     if (auto error = mark()) {
         // Whether a rename whose answer was lost happened is not known, so it is taken back as if it had.
-        return switching_ && back_ == Back::kVersion ? takenBack(std::move(*error), false)
-                                                     : abandoned(std::move(*error));
+        return switching_ && back_ == Back::kVersion ? takenBack(*error, false) : abandoned(std::move(*error));
     }
     if (auto error = test()) {
         return refused(std::move(*error));
@@ -148,7 +147,7 @@ Outcome Transaction::run() {
     const bool servedBefore = old_.has_value();
     if (auto error = reload()) {
         return back_ == Back::kVersion
-                   ? takenBack(std::move(*error), lastReloadStarted_)
+                   ? takenBack(*error, lastReloadStarted_)
                    : kept(std::move(*error), "the new pair passes the configuration test and stays");
     }
     if (auto error = prove()) {
@@ -158,7 +157,7 @@ Outcome Transaction::run() {
                         "the new pair is deployed and nginx was told to reload, but nothing serves there, as nothing "
                         "did before");
         }
-        return back_ == Back::kVersion ? takenBack(std::move(*error), true)
+        return back_ == Back::kVersion ? takenBack(*error, true)
                                        : kept(std::move(*error), "the pair passes the configuration test and stays");
     }
     return succeeded();
@@ -578,7 +577,7 @@ Outcome Transaction::abandoned(Error cause) {
 /// The configuration test failed, or could not be made. Nothing was reloaded.
 Outcome Transaction::refused(Error cause) {
     if (back_ == Back::kVersion) {
-        return takenBack(std::move(cause), false);
+        return takenBack(cause, false);
     }
     if (back_ == Back::kStay) {
         return kept(std::move(cause), "the pair was in place already and stays; no reload was made");
@@ -606,7 +605,7 @@ Outcome Transaction::kept(Error cause, const std::string& tail) {
     return failed(withTail(cause, tail));
 }
 
-Outcome Transaction::takenBack(Error cause, bool reloadAgain) {
+Outcome Transaction::takenBack(const Error& cause, bool reloadAgain) {
     if (auto error = insist([&] { return room_->point(site_.layout.live(), backVersion_); })) {
         return stuck(cause, *error);
     }
@@ -616,7 +615,7 @@ Outcome Transaction::takenBack(Error cause, bool reloadAgain) {
         more = reloadOld();
         more += confirmOld();
     } else if (cause.reason() == Reason::kConfigTestFailed) {
-        more = testOld();
+        more = testOld(cause);
     }
     if (auto error = conclude()) {
         base::logWarning("the mark of a transaction that was taken back stays until the next pass",
@@ -639,7 +638,7 @@ Outcome Transaction::stuck(const Error& cause, const Error& why) {
 }
 
 /// Whether the new pair is the reason: with the old one back in place, the host's configuration should be fine.
-std::string Transaction::testOld() {
+std::string Transaction::testOld(const Error& cause) {
     std::optional<ssh::CommandResult> result;
     insist([&]() -> Expected<void> {
         auto tested = command(in_.spec.testCommand, *grace_);
@@ -652,8 +651,10 @@ std::string Transaction::testOld() {
     if (!result || result->ok()) {
         return "no reload was made";
     }
-    return "no reload was made; the host's configuration fails without the new certificate too: " +
-           failureWords(*result);
+    const std::string words = failureWords(*result);
+    const bool said = cause.message().find(words) != std::string::npos;
+    return "no reload was made; the host's configuration fails without the new certificate too" +
+           (said ? std::string() : ": " + words);
 }
 
 std::string Transaction::reloadOld() {

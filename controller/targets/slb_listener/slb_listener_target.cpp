@@ -81,7 +81,7 @@ std::vector<Endpoint> SlbListenerTarget::endpoints(const api::CertificateBinding
     const api::SlbListenerTarget& target = targetOf(binding);
     const std::string listener = target.loadBalancerID + ":" + std::to_string(target.port);
     const std::string domain = target.serverName.empty() ? "" : "/" + target.serverName;
-    return {{listener + domain, "slb/" + target.region + "/" + listener + base::toLower(domain)}};
+    return {{listener + domain, {"slb/" + target.region + "/" + listener + base::toLower(domain)}}};
 }
 
 std::optional<Error> SlbListenerTarget::check(const api::CertificateBinding& binding) const {

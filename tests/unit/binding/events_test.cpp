@@ -30,7 +30,7 @@ struct Scene {
 
     Words events() const {
         binding::EndpointResult result;
-        result.endpoint = {"a:22", "a:22"};
+        result.endpoint = {"a:22", {"a:22"}};
         result.step = binding::Step{"a:22", targets::Action::kDeploy, why, "", "", "something else changed it", {}};
         result.acted = acted;
         result.changed = acted && (!error || rolledBack);

@@ -53,6 +53,11 @@ binding::Step plan(const Observation& seen, const std::string& recorded = "", bo
 
 }  // namespace
 
+TEST_CASE("an endpoint is named once in a message", "[binding][plan]") {
+    CHECK(binding::at("10.0.0.4:22", "no answer") == "10.0.0.4:22: no answer");
+    CHECK(binding::at("10.0.0.4:22", "host 10.0.0.4:22: no answer") == "host 10.0.0.4:22: no answer");
+}
+
 TEST_CASE("each observation leads to one step", "[binding][plan]") {
     struct Case {
         const char* what;

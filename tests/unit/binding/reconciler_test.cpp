@@ -29,12 +29,13 @@ const api::ObjectKey kShop{"default", "shop"};
 
 /// A reconciler on fakes; the source has certificate b, the hosts have nothing.
 struct World {
-    explicit World(const std::vector<std::string>& hosts = {"a"}) {
+    /// By default one endpoint after the other, so that the order of calls is known.
+    explicit World(const std::vector<std::string>& hosts = {"a"}, std::size_t atOnce = 1) {
         source.give("shop-tls", test::bundleOf(test::certificateNamed('b')));
         store.putSecret({"default", "shop-tls"});
         store.putSecret({"default", "web-ssh"});
+        settings.endpointsAtOnce = atOnce;
         put(test::nginxBinding(hosts));
-        settings.endpointsAtOnce = 1;  // one after the other, so that the order of calls is known
     }
 
     void put(const api::CertificateBinding& binding) {
@@ -224,9 +225,7 @@ TEST_CASE("one endpoint that fails delays no other", "[binding][reconciler]") {
 }
 
 TEST_CASE("defects in threads of endpoints do not end the process", "[binding][reconciler]") {
-    World world({"a", "b", "c", "d"});
-    world.settings.endpointsAtOnce = 4;
-    world.made.reset();
+    World world({"a", "b", "c", "d"}, 4);
     world.target.onObserve = [](const targets::Endpoint&) { throw std::runtime_error("defect"); };
     world.pass();
     CHECK(world.condition("Ready").reason == Reason::kInternalError);

@@ -26,7 +26,7 @@ enum class There { kInSync, kOld, kNotServed, kNoProbe, kUnreachable };
 
 EndpointResult endpoint(const std::string& name, There there) {
     EndpointResult result;
-    result.endpoint = {name, name};
+    result.endpoint = {name, {name}};
     if (there == There::kUnreachable) {
         result.error = base::Error(Reason::kUnreachable, "no route to " + name);
         return result;

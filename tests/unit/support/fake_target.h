@@ -57,12 +57,12 @@ class FakeTarget final : public targets::CertificateTarget {
         if (const auto* nginx = std::get_if<api::NginxTarget>(&binding.spec.target)) {
             for (const api::NginxHost& host : nginx->hosts) {
                 const std::string name = host.address + ":" + std::to_string(host.port);
-                all.push_back({name, "nginx " + name + " " + nginx->certificatePath});
+                all.push_back({name, {"nginx " + name + " " + nginx->certificatePath}});
             }
         } else {
             const auto& slb = std::get<api::SlbListenerTarget>(binding.spec.target);
             const std::string name = slb.loadBalancerID + ":" + std::to_string(slb.port);
-            all.push_back({name, "slb " + name});
+            all.push_back({name, {"slb " + name}});
         }
         return all;
     }

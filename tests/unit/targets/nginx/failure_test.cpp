@@ -42,6 +42,7 @@ TEST_CASE("a configuration that fails with the old pair too is told apart", "[ng
     const Outcome outcome = world.deploy(makePair());
     CHECK(outcome.error->reason() == Reason::kConfigTestFailed);
     CHECK_THAT(messageOf(outcome), CERTBINDER_CONTAINS("fails without the new certificate too"));
+    CHECK(messageOf(outcome).find("[emerg]") == messageOf(outcome).rfind("[emerg]"));  // the same words once
     CHECK(world.shows(*old));
 }
 

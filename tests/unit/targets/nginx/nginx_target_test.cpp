@@ -11,13 +11,14 @@ using test::makePair;
 using test::messageOf;
 using test::World;
 
-TEST_CASE("an endpoint is a host's SSH side, and claims the certificate's path there", "[nginx]") {
+TEST_CASE("an endpoint is a host's SSH side, and claims the paths of certificate and key there", "[nginx]") {
     World world;
     world.spec().hosts.push_back({"fd00::7", 2222, std::nullopt});
     const auto endpoints = world.target.endpoints(world.binding);
     REQUIRE(endpoints.size() == 2);
     CHECK(endpoints[0].name == "10.0.0.4:22");
-    CHECK(endpoints[0].claim == "nginx/10.0.0.4:22/etc/nginx/ssl/shop.pem");
+    CHECK(endpoints[0].claims == std::vector<std::string>{"nginx/10.0.0.4:22/etc/nginx/ssl/shop.pem",
+                                                          "nginx/10.0.0.4:22/etc/nginx/ssl/shop.key"});
     CHECK(endpoints[1].name == "[fd00::7]:2222");
 }
 
@@ -129,7 +130,7 @@ TEST_CASE("a full look changes nothing and says what is wrong", "[nginx]") {
 TEST_CASE("a host that left the binding meanwhile is not touched", "[nginx]") {
     World world;
     const auto pair = makePair();
-    const Endpoint gone{"10.9.9.9:22", ""};
+    const Endpoint gone{"10.9.9.9:22", {}};
     const TargetRequest request{world.binding, world.secrets, *pair, {}};
     CHECK(world.target.observe(request, gone, Look::kFull, {}).error().reason() == Reason::kTargetNotFound);
     CHECK(world.target.act(request, gone, Action::kDeploy, {}).error->reason() == Reason::kTargetNotFound);

@@ -11,10 +11,10 @@ using test::Fixture;
 TEST_CASE("an endpoint is named and claimed by load balancer, port and domain", "[slb][target]") {
     Fixture f;
     CHECK(f.endpoint().name == "lb-1:443");
-    CHECK(f.endpoint().claim == "slb/cn-test/lb-1:443");
+    CHECK(f.endpoint().claims == std::vector<std::string>{"slb/cn-test/lb-1:443"});
     f.spec().serverName = "Shop.example.com";
     CHECK(f.endpoint().name == "lb-1:443/Shop.example.com");
-    CHECK(f.endpoint().claim == "slb/cn-test/lb-1:443/shop.example.com");
+    CHECK(f.endpoint().claims == std::vector<std::string>{"slb/cn-test/lb-1:443/shop.example.com"});
 }
 
 TEST_CASE("a look tells what is deployed and what is served, and changes nothing", "[slb][target]") {
