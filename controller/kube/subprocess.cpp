@@ -6,7 +6,7 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,7 +96,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 /// A running child; killed with its group and reaped when this goes, unless it was reaped before.
 class Child {
   public:
-    explicit Child(pid_t pid) : pid_(pid), handle_(::pidfd_open(pid, 0)) {}
+    // Not glibc's pidfd_open(): its header forgets extern "C", so that the call does not link from C++.
+    explicit Child(pid_t pid) : pid_(pid), handle_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
     ~Child() {
