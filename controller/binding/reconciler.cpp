@@ -61,12 +61,20 @@ const api::RolloutSpec& rolloutOf(const api::Spec& spec) {
     return nginx != nullptr ? nginx->rollout : single;
 }
 
+/// Says which Secret holds the credentials that are wrong, where the message does not.
+Error naming(const std::string& secret, const api::ObjectKey& binding, Error error) {
+    const bool unsaid = error.reason() == Reason::kCredentialsInvalid && !secret.empty() &&
+                        error.message().find(secret) == std::string::npos;
+    return unsaid ? std::move(error).in("Secret " + binding.ns + "/" + secret) : std::move(error);
+}
+
 }  // namespace
 
 struct Reconciler::Pass {
     const api::CertificateBinding& binding;
     const PassOptions& options;
     base::CallContext context;
+    base::CallContext lookContext;  ///< looking changes nothing, so any stop may cut it off at once
     base::SteadyTime notOlderThan;
     api::Secrets secrets;
     PassRecord record;
@@ -108,7 +116,7 @@ std::optional<Outcome> Reconciler::reconcile(const api::ObjectKey& key, const Pa
         forget(key);
         return std::nullopt;
     }
-    Pass pass{*binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}};
+    Pass pass{*binding, options, {}, {}, {}, {}, {}};
     prepare(pass);
     if (!pass.record.suspended && !pass.record.spec && pass.record.sourced) {
         observeAll(pass);
@@ -120,7 +128,7 @@ std::optional<Outcome> Reconciler::reconcile(const api::ObjectKey& key, const Pa
 }
 
 PassRecord Reconciler::plan(const api::CertificateBinding& binding, const PassOptions& options) {
-    Pass pass{binding, options, options.context.within(settings_.passDeadline, clock_), {}, {}, {}};
+    Pass pass{binding, options, {}, {}, {}, {}, {}};
     prepare(pass);
     if (!pass.record.suspended && !pass.record.spec && pass.record.sourced) {
         observeAll(pass);
@@ -132,6 +140,11 @@ PassRecord Reconciler::plan(const api::CertificateBinding& binding, const PassOp
 /// Everything before the target is looked at: what may keep the binding from being worked on, and its certificate.
 void Reconciler::prepare(Pass& pass) {
     const api::Spec& spec = pass.binding.spec;
+    pass.context = pass.options.context.within(settings_.passDeadline, clock_);
+    pass.lookContext = pass.context;
+    if (pass.options.gentleStop.stop_possible()) {
+        pass.lookContext.stop = pass.options.gentleStop;
+    }
     // Who asks for a look by the annotation wants to see what is there now.
     const auto age = isAskedFor(pass.binding) ? std::chrono::milliseconds(0)
                                               : std::min(settings_.sharedLookAge, spec.checkInterval / 2);
@@ -194,12 +207,12 @@ void Reconciler::loadSource(Pass& pass) {
     }
     base::Expected<sources::Sourced> sourced;
     try {
-        sourced = providers_.of(spec.source).load({pass.binding, pass.secrets, pass.notOlderThan}, pass.context);
+        sourced = providers_.of(spec.source).load({pass.binding, pass.secrets, pass.notOlderThan}, pass.lookContext);
     } catch (const std::exception& defect) {
         sourced = base::unexpected(defectError(defect));
     }
     if (!sourced) {
-        pass.record.source = std::move(sourced).error();
+        pass.record.source = naming(api::sourceSecret(spec), pass.binding.metadata.key, std::move(sourced).error());
     } else if (auto fault = judge(pass, *sourced)) {
         pass.record.source = std::move(*fault).in("certificate " + sourced->id);
     } else {
@@ -267,7 +280,7 @@ void Reconciler::observeOne(Pass& pass, EndpointResult& result) {
     targets::CertificateTarget& target = providers_.of(pass.binding.spec.target);
     const auto look = [&](targets::Look how) -> base::Expected<targets::Observation> {
         try {
-            return target.observe(pass.targetRequest(), result.endpoint, how, pass.context);
+            return target.observe(pass.targetRequest(), result.endpoint, how, pass.lookContext);
         } catch (const std::exception& defect) {
             return base::unexpected(defectError(defect));
         }
@@ -279,7 +292,9 @@ void Reconciler::observeOne(Pass& pass, EndpointResult& result) {
     if (seen) {
         result.seen = std::move(*seen);
     } else {
-        result.error = std::move(seen).error();
+        const std::vector<std::string> secrets = api::targetSecrets(pass.binding.spec);
+        result.error =
+            naming(secrets.empty() ? "" : secrets.front(), pass.binding.metadata.key, std::move(seen).error());
     }
 }
 
@@ -399,7 +414,10 @@ void Reconciler::actOne(Pass& pass, EndpointResult& result) {
 
 bool Reconciler::record(Pass& pass) {
     // A pass that was cut off tells of the stop alone; the next start finds out how things are.
-    if (pass.options.context.stop.stop_requested() && decidingError(pass.record) != nullptr) {
+    const bool acted = std::any_of(pass.record.endpoints.begin(), pass.record.endpoints.end(),
+                                   [](const EndpointResult& result) { return result.acted; });
+    const bool cutOff = pass.context.stop.stop_requested() || (pass.lookContext.stop.stop_requested() && !acted);
+    if (cutOff && decidingError(pass.record) != nullptr) {
         return false;
     }
     const api::Status status = makeStatus(pass.binding, pass.record, clock_.wallNow());

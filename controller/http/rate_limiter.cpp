@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/time_text.h"
 
 namespace certbinder::http {
@@ -97,6 +98,7 @@ void RateLimiter::throttled(std::optional<std::chrono::milliseconds> retryAfter)
     const std::chrono::milliseconds wait =
         retryAfter ? base::jittered(std::max(*retryAfter, kLeastPause), state->jitter, random_) : grown;
     state->bucket.pauseUntil(now + wait);
+    base::logWarning("the service throttles; all calls of this account pause", {{"milliseconds", wait.count()}});
 }
 
 void RateLimiter::succeeded() {

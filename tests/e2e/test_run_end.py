@@ -66,7 +66,7 @@ def test_a_host_that_hangs_does_not_keep_it_from_ending(bench, host, pair) -> No
         controller.wait(lambda: any(line["msg"] == "started" for line in controller.log), "the start")
         begin = time.monotonic()
         assert controller.terminate(40) == 0
-        assert time.monotonic() - begin < 30, "what an orchestrator waits by default"
+        assert time.monotonic() - begin < 10, "looking changes nothing, so it is not waited for"
     host.sshd.thaw()
     assert host.served() == host.initial.sha256
 

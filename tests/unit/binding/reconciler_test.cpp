@@ -562,6 +562,32 @@ TEST_CASE("a pass that is cut off does not blame the endpoint", "[binding][recon
     CHECK(world.store.events().empty());
 }
 
+TEST_CASE("wrong credentials are told with the Secret they are in", "[binding][reconciler]") {
+    World world;
+    world.target.change("a:22",
+                        [](auto& site) { site.lookError = Error(Reason::kCredentialsInvalid, "no known_hosts"); });
+    world.pass();
+    CHECK_THAT(world.condition("Ready").message, CERTBINDER_CONTAINS("Secret default/web-ssh: no known_hosts"));
+}
+
+TEST_CASE("an orderly stop cuts looking off, and blames nobody for it", "[binding][reconciler]") {
+    World world;
+    world.pass();
+    std::stop_source stop;
+    world.options.gentleStop = stop.get_token();
+    bool told = false;
+    world.target.onLook = [&](const base::CallContext& context) {
+        stop.request_stop();
+        told = context.stop.stop_requested();
+    };
+    world.target.change("a:22", [](auto& site) { site.lookError = Error(Reason::kUnreachable, "stopped"); });
+    world.store.forgetHistory();
+    world.pass();
+    CHECK(told);
+    CHECK(world.condition("Ready").status == ConditionStatus::kTrue);
+    CHECK(world.store.events().empty());
+}
+
 TEST_CASE("the annotation asks for a close look now, once", "[binding][reconciler]") {
     World world;
     world.pass();

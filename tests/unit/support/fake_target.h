@@ -30,6 +30,7 @@ class FakeTarget final : public targets::CertificateTarget {
 
     /// Called before a look or an act, outside of any lock; may block or throw.
     std::function<void(const targets::Endpoint&)> onObserve;
+    std::function<void(const base::CallContext&)> onLook;
     std::function<void(const targets::Endpoint&, const base::CallContext&)> onAct;
     std::optional<base::Error> fault;  ///< what `check` says
 
@@ -70,7 +71,10 @@ class FakeTarget final : public targets::CertificateTarget {
     std::optional<base::Error> check(const api::CertificateBinding&) const override { return fault; }
 
     base::Expected<targets::Observation> observe(const targets::TargetRequest&, const targets::Endpoint& endpoint,
-                                                 targets::Look look, const base::CallContext&) override {
+                                                 targets::Look look, const base::CallContext& context) override {
+        if (onLook) {
+            onLook(context);
+        }
         if (onObserve) {
             onObserve(endpoint);
         }
