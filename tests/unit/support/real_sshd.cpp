@@ -160,6 +160,9 @@ void RealSshd::start(const Options& options) {
     std::string text = "Port " + std::to_string(port_) +
                        "\nListenAddress 127.0.0.1\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
                        "PidFile none\nLogLevel DEBUG3\nMaxStartups 200\nUseDNS no\nPrintMotd no\n"
+                       // bash below sshd reads ~/.bashrc unless SHLVL says that it is not the first shell, and what a
+                       // person starts there (it may take seconds, or wait for a lock) is no part of a test.
+                       "SetEnv SHLVL=1\n"
                        "AuthorizedKeysFile " +
                        directory_.file("authorized_keys") + "\n";
     for (const std::string& type : hostKeyTypes_) {
