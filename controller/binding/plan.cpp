@@ -64,7 +64,9 @@ Step deployment(Step step, const PlanInput& input) {
         step.why = Why::kRenewed;
         step.message = "the source has another certificate than the one deployed";
     }
-    if (!faults.empty() && step.why != Why::kDrifted) {
+    // Of files that certbinder never deployed it is no news that they are not as a deployment leaves them.
+    const bool foreign = step.why == Why::kFirstDeployment && input.seen.deployed;
+    if (!faults.empty() && step.why != Why::kDrifted && !foreign) {
         step.message += " (" + faults + ")";
     }
     return step;

@@ -29,9 +29,11 @@ struct Owner {
 };
 
 struct CommandResult {
-    int exitStatus = -1;  ///< -1: ended by a signal, or the server said nothing
-    std::string signal;   ///< `KILL`, where it was one
-    std::string output;   ///< standard output and error as they came, at most 16 KiB
+    /// -1: ended by a signal. A server that closes the channel without a status, as OpenSSH never does, cannot be told
+    /// from one that says 0: libssh2 has no call for it.
+    int exitStatus = -1;
+    std::string signal;  ///< `KILL`, where it was one
+    std::string output;  ///< standard output and error as they came, at most 16 KiB
     bool ok() const { return exitStatus == 0 && signal.empty(); }
 };
 
