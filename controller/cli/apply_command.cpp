@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "base/log.h"
-#include "cli/session.h"
+#include "cli/engine.h"
 #include "runtime/parallel.h"
 #include "runtime/signals.h"
 
@@ -40,33 +40,26 @@ class Progress {
 
 int apply(const Options& options, const App& app) {
     const runtime::SignalStop signals;
-    auto session = openSession(options, app, files::StateDirectory::Access::kExclusive);
-    if (!session) {
+    const auto engine = openEngine(options, app, files::StateDirectory::Access::kExclusive);
+    if (!engine) {
         return 1;
     }
-    const auto services = app.makeServices(options);
-    binding::BindingIndex index;
-    binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
-    const auto bindings = session->store->bindings();
-    for (const auto& binding : bindings) {
-        reconciler.learn(*binding);
-    }
-    binding::PassOptions pass;
-    pass.fullLook = true;
-    pass.notOlderThan = app.clock.steadyNow();
+    const auto bindings = engine->learnAll();
+    binding::PassOptions pass = engine->closeLook();
     pass.gentleStop = signals.token();
     {
         Progress progress(bindings.size());
         runtime::forEachParallel(bindings.size(), options.workers, [&](std::size_t i) {
             // What has not begun when a stop is asked for stays as it is; the work in hand is finished.
             if (!pass.gentleStop.stop_requested()) {
-                reconciler.reconcile(bindings[i]->metadata.key, pass);
+                engine->reconciler().reconcile(bindings[i]->metadata.key, pass);
             }
             progress.step();
         });
     }
-    print(showBindings(session->shown(), options.output, app.clock.wallNow()));
-    return session->sound && session->allReady() ? 0 : 1;
+    const Session& session = engine->session();
+    print(showBindings(session.shown(), options.output, app.clock.wallNow()));
+    return session.sound && session.allReady() ? 0 : 1;
 }
 
 }  // namespace certbinder::cli

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "cli/session.h"
+#include "cli/engine.h"
 #include "runtime/parallel.h"
 
 namespace certbinder::cli {
@@ -106,23 +106,15 @@ std::string show(const std::vector<Item>& items, Output output) {
 }  // namespace
 
 int plan(const Options& options, const App& app) {
-    auto session = openSession(options, app, files::StateDirectory::Access::kShared);
-    if (!session) {
+    const auto engine = openEngine(options, app, files::StateDirectory::Access::kShared);
+    if (!engine) {
         return 1;
     }
-    const auto services = app.makeServices(options);
-    binding::BindingIndex index;
-    binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
-    const auto bindings = session->store->bindings();
-    for (const auto& binding : bindings) {
-        reconciler.learn(*binding);
-    }
-    binding::PassOptions pass;
-    pass.fullLook = true;
-    pass.notOlderThan = app.clock.steadyNow();
+    const auto bindings = engine->learnAll();
+    const binding::PassOptions pass = engine->closeLook();
     std::vector<std::vector<Item>> found(bindings.size());
     runtime::forEachParallel(bindings.size(), options.workers, [&](std::size_t i) {
-        const binding::PassRecord record = reconciler.plan(*bindings[i], pass);
+        const binding::PassRecord record = engine->reconciler().plan(*bindings[i], pass);
         const api::ObjectKey& key = bindings[i]->metadata.key;
         for (const binding::EndpointResult& result : record.endpoints) {
             found[i].push_back(itemOf(key, record, result));
@@ -136,7 +128,8 @@ int plan(const Options& options, const App& app) {
         std::move(some.begin(), some.end(), std::back_inserter(items));
     }
     print(show(items, options.output));
-    if (!session->sound || std::any_of(items.begin(), items.end(), [](const Item& item) { return item.error; })) {
+    if (!engine->session().sound ||
+        std::any_of(items.begin(), items.end(), [](const Item& item) { return item.error; })) {
         return 1;
     }
     return std::any_of(items.begin(), items.end(), [](const Item& item) { return item.change; }) ? 2 : 0;

@@ -1,23 +1,21 @@
 #include "base/log.h"
 #include "binding/controller.h"
-#include "cli/session.h"
+#include "cli/engine.h"
 #include "runtime/signals.h"
 
 namespace certbinder::cli {
 
 int runController(const Options& options, const App& app) {
     const runtime::SignalStop signals;
-    auto session = openSession(options, app, files::StateDirectory::Access::kExclusive);
-    if (!session) {
+    const auto engine = openEngine(options, app, files::StateDirectory::Access::kExclusive);
+    if (!engine) {
         return 1;
     }
-    const auto services = app.makeServices(options);
-    binding::BindingIndex index;
-    binding::Reconciler reconciler(*session->store, services->providers(), index, app.clock, app.random);
+    files::FileStore& store = *engine->session().store;
     binding::ControllerSettings settings;
     settings.workers = options.workers;
-    binding::Controller controller(*session->store, reconciler, app.clock, settings);
-    base::logInfo("started", {{"bindings", static_cast<std::int64_t>(session->store->bindings().size())},
+    binding::Controller controller(store, engine->reconciler(), app.clock, settings);
+    base::logInfo("started", {{"bindings", static_cast<std::int64_t>(store.bindings().size())},
                               {"version", app.versions.front().second}});
     controller.run(signals.token());
     base::logInfo("stopped");
