@@ -13,6 +13,7 @@ namespace certbinder::cli {
 class Engine {
   public:
     Engine(Session session, const Options& options, const App& app);
+    ~Engine() = default;
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
